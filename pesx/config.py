@@ -1,0 +1,140 @@
+"""TOML to and from frozen dataclasses: a table is a constructor call, and an unknown key is an error."""
+
+import difflib
+import json
+import tomllib
+import typing
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pesx.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound=DataclassInstance)
+else:
+    T = TypeVar("T")
+
+
+def read_toml(path: Path | str) -> dict[str, Any]:
+    """Return the tables of a TOML file.
+
+    Raises:
+        ConfigError: The file is missing or is not TOML; the message has the line.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"Expected a TOML file at {path}; it cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Expected TOML in {path}; came: {error}.") from error
+
+
+def from_table(kind: type[T], table: dict[str, Any], *, where: str = "") -> T:
+    """Build a settings dataclass from plain values, nested ones too; lists become tuples where a tuple is meant.
+
+    Args:
+        kind: The dataclass.
+        table: Values by name of the field.
+        where: Put before names in messages.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value has the wrong type or range.
+    """
+    hints = typing.get_type_hints(kind)
+    known = [item.name for item in fields(kind)]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            advice = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known)}."
+            raise ConfigError(f"Unknown setting {where + key!r}. {advice}")
+        values[key] = _value(hints[key], value, where + key)
+    missing = [
+        item.name
+        for item in fields(kind)
+        if item.default is MISSING and item.default_factory is MISSING and item.name not in values
+    ]
+    if missing:
+        raise ConfigError(f"Expected the setting {where + missing[0]!r}; it is missing. Add it.")
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    """Return the value in the type that the field wants."""
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, _UNION) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    for option in options:
+        origin = typing.get_origin(option) or option
+        if is_dataclass(option) and isinstance(value, dict):
+            return from_table(typing.cast(Any, option), value, where=where + ".")
+        if origin is tuple and isinstance(value, list | tuple):
+            return _items(option, value, where)
+        if origin is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if origin is typing.Literal and value in typing.get_args(option):
+            return value
+        if isinstance(origin, type) and isinstance(value, origin) and (origin is bool) == isinstance(value, bool):
+            return value
+    raise ConfigError(f"Expected {_name(hint)} for the setting {where!r}; came {value!r}.")
+
+
+def _items(hint: Any, values: list[Any] | tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    kinds = typing.get_args(hint)
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return tuple(_value(kinds[0], value, where) for value in values)
+    if len(kinds) != len(values):
+        raise ConfigError(f"Expected {len(kinds)} values for the setting {where!r}; came {len(values)}.")
+    return tuple(_value(kind, value, where) for kind, value in zip(kinds, values, strict=True))
+
+
+def _name(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    if typing.get_origin(hint) in (typing.Union, _UNION):
+        return " or ".join(_name(option) for option in typing.get_args(hint) if option is not type(None))
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    return names.get(hint, "a table" if is_dataclass(hint) else "a list")
+
+
+_UNION = type(int | str)
+
+
+def to_table(settings: Any) -> dict[str, Any]:
+    """Return a settings dataclass as plain values; the reverse of :func:`from_table`. Fields that are None are left out."""
+    table: dict[str, Any] = {}
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if is_dataclass(value):
+            table[item.name] = to_table(value)
+        elif isinstance(value, tuple | list):
+            table[item.name] = [to_table(entry) if is_dataclass(entry) else entry for entry in value]
+        elif value is not None:
+            table[item.name] = value
+    return table
+
+
+def to_toml(table: dict[str, Any], *, heading: str = "") -> str:
+    """Write plain values as TOML: numbers, texts, truth values, lists of these, and tables."""
+    lines = [f"# {line}" for line in heading.splitlines()]
+    lines += [f"{key} = {_literal(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    for key, value in table.items():
+        if isinstance(value, dict):
+            inner = to_toml({k: v for k, v in value.items() if not isinstance(v, dict)})
+            lines += ["", f"[{key}]", inner.rstrip("\n")]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_literal(item) for item in value) + "]"
+    # A JSON text is a valid basic string of TOML.
+    return json.dumps(value)

@@ -1,0 +1,260 @@
+"""Sensible settings: which parts suit a molecule, and which a cluster or a test surface in reduced units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Literal
+
+import torch
+
+from pesx.chemistry.embed import embed
+from pesx.chemistry.perceive import Topology, perceive
+from pesx.errors import MoleculeError
+from pesx.explore.basin_hopping import BasinHopping
+from pesx.explore.escape import Escape
+from pesx.explore.exploration import Parts
+from pesx.explore.minima_hopping import MinimaHopping
+from pesx.explore.mixed import Mixed
+from pesx.explore.relocate import Relocate
+from pesx.explore.seeds import Conformers, RandomSphere
+from pesx.explore.sieve import Sieve
+from pesx.explore.walkers import Explorer
+from pesx.guards.cluster import ClusterGuard
+from pesx.guards.molecular import MolecularGuard
+from pesx.identity.cluster import ClusterIdentity
+from pesx.identity.molecular import MolecularIdentity
+from pesx.identity.surface import SurfaceIdentity
+from pesx.landscape.archive import MinimaArchive
+from pesx.molecule import Molecule
+from pesx.moves.choice import Choice
+from pesx.moves.crossover import Crossover
+from pesx.moves.displace import Displace
+from pesx.moves.resite import Resite
+from pesx.moves.torsion import Twist
+from pesx.protocols import Identity, Move, Potential
+from pesx.relax.fire import Fire
+from pesx.relax.lbfgs import Lbfgs
+from pesx.relax.modes import modes
+from pesx.relax.quench import Convergence
+from pesx.relax.staged import Staged
+from pesx.units import BOLTZMANN
+
+Method = Literal["mixed", "basin-hopping", "minima-hopping"]
+Mirror = Literal["distinct", "merge"]
+Amides = Literal["keep", "allow"]
+
+_PAIR_DISTANCE = 2 ** (1 / 6)
+"""Where the Lennard-Jones pair energy is lowest, sigma."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The energies of a kind of system, in its unit of energy (eV, or the well depth).
+
+    Attributes:
+        metropolis: Temperature of basin hopping, kT.
+        escape: First temperature of escapes, kT.
+        escape_range: Bounds of it.
+        threshold: First rise that minima hopping accepts.
+        threshold_range: Bounds of it.
+    """
+
+    metropolis: float
+    escape: float
+    escape_range: tuple[float, float]
+    threshold: float
+    threshold_range: tuple[float, float]
+
+
+MOLECULAR = Scales(
+    metropolis=700 * BOLTZMANN,
+    escape=500 * BOLTZMANN,
+    escape_range=(150 * BOLTZMANN, 2000 * BOLTZMANN),
+    threshold=0.1,
+    threshold_range=(0.02, 0.6),
+)
+REDUCED = Scales(metropolis=0.8, escape=0.3, escape_range=(0.03, 1.5), threshold=0.8, threshold_range=(0.1, 6.0))
+
+
+def choose_explorer(method: Method, moves: Sequence[Move | None], scales: Scales, *, ladder: float = 1.0) -> Explorer:
+    """Return basin hopping, minima hopping, or both with half of the walkers each.
+
+    Args:
+        method: Which.
+        moves: The moves; None stands for the escape, which must be among them.
+        scales: Temperatures.
+        ladder: See :class:`BasinHopping`.
+    """
+    basin = BasinHopping(moves=moves, kT=scales.metropolis, escape_kT=scales.escape, ladder=ladder)
+    minima = MinimaHopping(
+        kT=scales.escape,
+        kT_min=scales.escape_range[0],
+        kT_max=scales.escape_range[1],
+        threshold=scales.threshold,
+        threshold_min=scales.threshold_range[0],
+        threshold_max=scales.threshold_range[1],
+        escape=list(moves).index(None),
+    )
+    return {"basin-hopping": basin, "minima-hopping": minima, "mixed": Mixed((basin, minima))}[method]
+
+
+def molecule_parts(
+    potential: Potential,
+    molecule: Molecule,
+    *,
+    method: Method = "mixed",
+    mirror: Mirror = "distinct",
+    amides: Amides = "keep",
+    energy_window: float = inf,
+    n_seeds: int = 32,
+    seed: int = 0,
+    ladder: float = 1.0,
+) -> tuple[Parts, MinimaArchive]:
+    """Return what it takes to explore a molecule with bonds, and its empty archive.
+
+    Args:
+        potential: Bound to the molecule, eV and angstrom.
+        molecule: With bonds.
+        method: How to explore.
+        mirror: Whether mirror images are the same minimum.
+        amides: Whether amides must keep their cis or trans form.
+        energy_window: eV.
+        n_seeds: Embedded conformers to start from, beside the input.
+        seed: Of the embedding.
+        ladder: See :class:`BasinHopping`.
+    """
+    topology = perceive(molecule)
+    archive = MinimaArchive(MolecularIdentity(molecule, mirror=mirror), energy_tolerance=1e-3, distance_tolerance=0.1)
+    moves, names = _molecular_moves(topology, archive, amides)
+    parts = Parts(
+        potential=potential,
+        explorer=choose_explorer(method, moves, MOLECULAR, ladder=ladder),
+        moves=names,
+        seeds=Conformers(_conformers(molecule, n_seeds, seed, amides), moves[0] or Displace()),
+        escape=Escape(),
+        rough=Staged(Fire(), Lbfgs(memory=12, max_step=0.2), switch=1.5),
+        polish=Lbfgs(memory=20, max_step=0.1),
+        rough_convergence=Convergence(fmax=5e-3, max_steps=700),
+        polish_convergence=Convergence(fmax=1e-4, max_steps=400),
+        sieve=Sieve(MolecularGuard(molecule, amides=amides), energy_window, deepest_fall=1.0),
+        choice=Choice(),
+        relocate=Relocate(),
+        modes=partial(modes, potential, masses=molecule.masses, tolerance=0.0),
+    )
+    return parts, archive
+
+
+def cluster_parts(
+    potential: Potential,
+    molecule: Molecule,
+    *,
+    method: Method = "mixed",
+    mirror: Mirror = "distinct",
+    energy_window: float = inf,
+    ladder: float = 1.0,
+) -> tuple[Parts, MinimaArchive]:
+    """Return what it takes to explore a cluster of atoms in reduced units, and its empty archive.
+
+    Args:
+        potential: In units of its well depth and length.
+        molecule: Without bonds.
+        method: How to explore.
+        mirror: Whether mirror images are the same minimum.
+        energy_window: Well depths.
+        ladder: See :class:`BasinHopping`.
+    """
+    identity = ClusterIdentity(molecule.numbers, mirror=mirror)
+    moves: list[Move | None] = [Displace(0.4), None]
+    names = ["displace", "escape"]
+    if molecule.n_atoms > 4:
+        moves.insert(1, Resite(_PAIR_DISTANCE))
+        names.insert(1, "resite")
+    return _reduced_parts(
+        potential,
+        identity,
+        Sieve(ClusterGuard(molecule.numbers, _PAIR_DISTANCE), energy_window, rough_energy=1e-4, rough_distance=0.02),
+        explorer=choose_explorer(method, moves, REDUCED, ladder=ladder),
+        names=tuple(names),
+        seeds=RandomSphere(molecule.n_atoms, _PAIR_DISTANCE),
+        modes_of=partial(modes, potential, tolerance=0.0),
+    )
+
+
+def surface_parts(potential: Potential, *, method: Method = "mixed") -> tuple[Parts, MinimaArchive]:
+    """Return what it takes to explore the Müller-Brown surface, and its empty archive.
+
+    Args:
+        potential: Of one atom in the plane.
+        method: How to explore.
+    """
+    # The surface is some hundred units deep, a thousand times a molecule's; so are the temperatures.
+    scales = Scales(20.0, 20.0, (2.0, 200.0), 50.0, (5.0, 500.0))
+    plane = torch.tensor([0, 1])
+    return _reduced_parts(
+        potential,
+        SurfaceIdentity(),
+        Sieve(ClusterGuard(torch.tensor([18]), _PAIR_DISTANCE), inf, rough_energy=1e-2, rough_distance=0.02),
+        explorer=choose_explorer(method, [Displace(0.8), None], scales),
+        names=("displace", "escape"),
+        seeds=RandomSphere(1),
+        modes_of=partial(modes, potential, coordinates=plane, is_free=False, tolerance=0.0),
+        stiffness=2000.0,
+    )
+
+
+def _reduced_parts(
+    potential: Potential,
+    identity: Identity,
+    sieve: Sieve,
+    *,
+    explorer: Explorer,
+    names: tuple[str, ...],
+    seeds: RandomSphere,
+    modes_of: "partial[object]",
+    stiffness: float = 500.0,
+) -> tuple[Parts, MinimaArchive]:
+    archive = MinimaArchive(identity, energy_tolerance=1e-6, distance_tolerance=1e-2)
+    parts = Parts(
+        potential=potential,
+        explorer=explorer,
+        moves=names,
+        seeds=seeds,
+        escape=Escape(displacement=0.01),
+        rough=Lbfgs(memory=10, max_step=0.2, stiffness=stiffness, max_rise=1e-6),
+        polish=Lbfgs(memory=15, max_step=0.05, stiffness=stiffness, max_rise=1e-9),
+        rough_convergence=Convergence(fmax=1e-3, max_steps=1500, max_radius=20.0),
+        polish_convergence=Convergence(fmax=1e-7, max_steps=1000, max_radius=20.0),
+        sieve=sieve,
+        choice=Choice(),
+        relocate=Relocate(),
+        modes=modes_of,  # type: ignore[arg-type]
+    )
+    return parts, archive
+
+
+def _molecular_moves(
+    topology: Topology, archive: MinimaArchive, amides: Amides
+) -> tuple[list[Move | None], tuple[str, ...]]:
+    """Return the moves that a molecule has, the escape (None) last, and their names."""
+    rotors = topology.torsions
+    moves: list[Move | None] = [Displace(0.3)]
+    names = ["displace"]
+    if len(rotors.bonds):
+        moves += [Twist(rotors.bonds, rotors.moving), Crossover(rotors.quads, rotors.moving, archive)]
+        names += ["torsion", "crossover"]
+    if amides == "allow" and len(topology.amide_rotors.bonds):
+        moves.append(Twist(topology.amide_rotors.bonds, topology.amide_rotors.moving, n_bonds=1.0))
+        names.append("amide")
+    return [*moves, None], (*names, "escape")
+
+
+def _conformers(molecule: Molecule, n_seeds: int, seed: int, amides: Amides) -> torch.Tensor:
+    """Return the input geometry and embedded conformers; the input alone where the molecule cannot be embedded."""
+    start = molecule.positions[None]
+    if n_seeds < 1:
+        return start
+    try:
+        return torch.cat([start, embed(molecule, n_seeds, seed, cis_amides=amides == "allow")])
+    except MoleculeError:
+        return start
