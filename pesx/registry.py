@@ -129,8 +129,8 @@ def _so3krates(molecule: Molecule, model: str | None, device: str) -> tuple[Pote
 
 POTENTIALS: dict[str, Callable[[Molecule, str | None, str], tuple[Potential, Source]]] = {
     "so3krates": _so3krates,
-    "lennard-jones": partial(_reduced, LennardJones(), "lennard-jones"),
-    "muller-brown": partial(_reduced, MullerBrown(), "muller-brown"),
+    "lennard-jones": lambda *_: (LennardJones(), Source("lennard-jones", "lennard-jones")),
+    "muller-brown": lambda *_: (MullerBrown(), Source("muller-brown", "muller-brown")),
 }
 """Built-in potentials by name."""
 
