@@ -1,0 +1,65 @@
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from pesx.config import from_table, read_toml, to_table, to_toml
+from pesx.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Inner:
+    degrees: tuple[int, ...] = (1, 2)
+    range: tuple[float, float] = (0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    step: float = 0.1
+    n: int = 3
+    is_on: bool = False
+    kind: Literal["a", "b"] = "a"
+    limit: float | None = None
+    inner: Inner = field(default_factory=Inner)
+
+
+def test_settings_survive_a_round_trip_through_toml() -> None:
+    settings = Outer(name='say "hi" \\ there', step=2.0, kind="b", limit=0.25, inner=Inner((3,), (1.0, 9.0)))
+    again = from_table(Outer, tomllib.loads(to_toml(to_table(settings), heading="Two\nlines")))
+    assert again == settings
+
+
+def test_whole_numbers_are_good_numbers() -> None:
+    assert from_table(Outer, {"name": "x", "step": 2}).step == 2.0
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"name": "x", "stpe": 1.0}, ["stpe", "step"]),
+        ({}, ["name", "missing"]),
+        ({"name": "x", "n": 1.5}, ["whole number", "1.5"]),
+        ({"name": "x", "n": True}, ["whole number"]),
+        ({"name": "x", "kind": "c"}, ["a, b", "'c'"]),
+        ({"name": "x", "inner": {"degrees": ["s"]}}, ["inner.degrees"]),
+        ({"name": "x", "inner": {"range": [1.0]}}, ["2 values"]),
+        ({"name": "x", "inner": 3}, ["a table"]),
+    ],
+)
+def test_what_does_not_fit_is_named(table: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_table(Outer, table)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        read_toml(tmp_path / "nowhere.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("a = = 1\n")
+    with pytest.raises(ConfigError, match="line 1"):
+        read_toml(broken)
