@@ -8,6 +8,7 @@ from pesx.streams import Streams
 from pesx.typing import Fingerprints, Index, PerReplica, Positions
 
 
+@runtime_checkable
 class Potential(Protocol):
     """Energies and forces of replicas of the one molecule it is bound to.
 
@@ -20,6 +21,7 @@ class Potential(Protocol):
         ...
 
 
+@runtime_checkable
 class Following(Protocol):
     """State of a stepper: a dataclass of tensors with the replica as first axis, and at least these."""
 
@@ -34,6 +36,7 @@ class Following(Protocol):
 S = TypeVar("S", bound=Following)
 
 
+@runtime_checkable
 class Stepper(Protocol[S]):
     """Anything that moves replicas along one evaluation at a time: a relaxer, an integrator.
 
@@ -50,6 +53,7 @@ class Stepper(Protocol[S]):
         ...
 
 
+@runtime_checkable
 class Move(Protocol):
     """A proposal: from minima to positions to quench."""
 
@@ -58,6 +62,7 @@ class Move(Protocol):
         ...
 
 
+@runtime_checkable
 class Identity(Protocol):
     """Says when two structures are the same minimum."""
 
@@ -70,6 +75,7 @@ class Identity(Protocol):
         ...
 
 
+@runtime_checkable
 class Guard(Protocol):
     """Says whether structures still are the molecule that was asked about."""
 

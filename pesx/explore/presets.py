@@ -173,11 +173,14 @@ def cluster_parts(
     return _reduced_parts(
         potential,
         identity,
-        Sieve(ClusterGuard(molecule.numbers, _PAIR_DISTANCE), energy_window, rough_energy=1e-4, rough_distance=0.02),
+        Sieve(ClusterGuard(molecule.numbers), energy_window, rough_energy=1e-4, rough_distance=0.02),
         explorer=choose_explorer(method, moves, REDUCED, ladder=ladder),
         names=tuple(names),
         seeds=RandomSphere(molecule.n_atoms, _PAIR_DISTANCE),
         modes_of=partial(modes, potential, tolerance=0.0),
+        # Fingerprints hold all distances and their spectrum, and are blind to mirror images alone: where those are one
+        # minimum, equal fingerprints settle it and spare the search for the permutation.
+        conclusive_gap=1e-3 if mirror == "merge" else 0.0,
     )
 
 
@@ -194,7 +197,7 @@ def surface_parts(potential: Potential, *, method: Method = "mixed") -> tuple[Pa
     return _reduced_parts(
         potential,
         SurfaceIdentity(),
-        Sieve(ClusterGuard(torch.tensor([18]), _PAIR_DISTANCE), inf, rough_energy=1e-2, rough_distance=0.02),
+        Sieve(ClusterGuard(torch.tensor([18])), inf, rough_energy=1e-2, rough_distance=0.02),
         explorer=choose_explorer(method, [Displace(0.8), None], scales),
         names=("displace", "escape"),
         seeds=RandomSphere(1),
@@ -213,16 +216,19 @@ def _reduced_parts(
     seeds: RandomSphere,
     modes_of: "partial[object]",
     stiffness: float = 500.0,
+    conclusive_gap: float = 0.0,
 ) -> tuple[Parts, MinimaArchive]:
-    archive = MinimaArchive(identity, energy_tolerance=1e-6, distance_tolerance=1e-2)
+    archive = MinimaArchive(
+        identity, energy_tolerance=1e-6, distance_tolerance=1e-2, conclusive_gap=conclusive_gap
+    )
     parts = Parts(
         potential=potential,
         explorer=explorer,
         moves=names,
         seeds=seeds,
         escape=Escape(displacement=0.01),
-        rough=Lbfgs(memory=10, max_step=0.2, stiffness=stiffness, max_rise=1e-6),
-        polish=Lbfgs(memory=15, max_step=0.05, stiffness=stiffness, max_rise=1e-9),
+        rough=Lbfgs(memory=5, max_step=0.2, stiffness=stiffness, max_rise=1e-6),
+        polish=Lbfgs(memory=10, max_step=0.05, stiffness=stiffness, max_rise=1e-9),
         rough_convergence=Convergence(fmax=1e-3, max_steps=1500, max_radius=20.0),
         polish_convergence=Convergence(fmax=1e-7, max_steps=1000, max_radius=20.0),
         sieve=sieve,

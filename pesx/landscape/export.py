@@ -1,0 +1,243 @@
+"""The minima of a run in the formats of other programs.
+
+Energies are in eV and lengths in angstrom unless the name of a column says otherwise.
+"""
+
+import csv
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+from rdkit import Chem
+from rdkit.Geometry import Point3D
+
+from pesx.chemistry.perceive import to_rdkit
+from pesx.errors import InputError, RunFolderError
+from pesx.landscape.records import StoredMinima
+from pesx.landscape.store import RunStore
+from pesx.molecule import Molecule
+from pesx.typing import Float, Int, Tensor
+from pesx.units import KCAL_PER_MOL
+
+_CSV_COLUMNS = (
+    "minimum",
+    "energy_ev",
+    "relative_kcal_per_mol",
+    "visits",
+    "fmax_ev_per_angstrom",
+    "lowest_curvature_ev_per_angstrom2",
+    "log_product",
+    "first_quench",
+    "chemistry",
+)
+
+_PATHSAMPLE_UNITS = """\
+min.data    one line per minimum, in the order of points.min; minimum k of pesx is line k + 1
+  column 1    energy, eV
+  column 2    {log_product}
+  column 3    order of the point group; 1, because pesx does not determine it
+  columns 4-6 principal moments of inertia, u angstrom^2, ascending
+points.min  {n_atoms} x 3 coordinates per minimum, angstrom, float64, little-endian, no record marks
+Temperatures given to PATHSAMPLE are kT in eV.
+"""
+
+
+def export(source: Path | str | RunStore, format: str, out: Path | str) -> int:
+    """Write the minima of a run for other programs, lowest first, and return how many.
+
+    Args:
+        source: Run folder, or its open database.
+        format: A key of :data:`FORMATS`: ``extxyz``, ``sdf`` (with bonds), ``ase-db``, ``csv`` (no coordinates), or
+            ``pathsample`` (a folder with min.data and points.min, in the order of numbers, and their units).
+        out: File to write, or folder for ``pathsample``; replaced if there, and only once all is written.
+
+    Raises:
+        InputError: Unknown format, or one that does not suit the molecule.
+        RunFolderError: No run there, or the disk did not take the file.
+    """
+    if format not in FORMATS:
+        raise InputError(f"Expected one of the formats {', '.join(FORMATS)}; came {format!r}. Choose one of these.")
+    if not isinstance(source, RunStore):
+        with RunStore.read(source) as store:
+            return export(store, format, out)
+    with source.snapshot():
+        minima = source.minima()
+    with _replacing(Path(out)) as path:
+        FORMATS[format](minima, source.molecule, path)
+    return len(minima)
+
+
+def update_extxyz(store: RunStore, out: Path | str) -> bool:
+    """Bring an extended XYZ file of all minima up to date, and return whether it had to be written.
+
+    The first frame tells how many minima and quenches the file knows of, so an unchanged run costs one short read.
+    """
+    with store.snapshot():
+        stamp = _stamp(store.n_minima, store.n_quenches)
+        if _first_comment(Path(out)).endswith(stamp):
+            return False
+        minima = store.minima()
+    with _replacing(Path(out)) as path:
+        _write_frames(minima, store.molecule, path, stamp)
+    return True
+
+
+def _write_extxyz(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
+    _write_frames(minima, molecule, path, "")
+
+
+def _write_frames(minima: StoredMinima, molecule: Molecule, path: Path, stamp: str) -> None:
+    symbols = [f"{symbol:<2}" for symbol in molecule.symbols]
+    relative = _relative(minima)
+    with path.open("w", encoding="utf-8") as file:
+        for row in _by_energy(minima).tolist():
+            comment = (
+                f'Properties=species:S:1:pos:R:3 pbc="F F F" energy={minima.energy[row].item():.10f} '
+                f"relative_kcal_per_mol={relative[row].item():.6f} minimum={row} visits={minima.visits[row].item()} "
+                f"chemistry={_quoted(minima.keys[row])}"
+            )
+            atoms = zip(symbols, minima.positions[row].tolist(), strict=True)
+            lines = [f"{symbol} {x:16.10f} {y:16.10f} {z:16.10f}\n" for symbol, (x, y, z) in atoms]
+            file.write(f"{molecule.n_atoms}\n{comment}{stamp}\n{''.join(lines)}")
+            stamp = ""
+
+
+def _write_csv(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
+    del molecule
+    relative = _relative(minima)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(_CSV_COLUMNS)
+        for row in _by_energy(minima).tolist():
+            numbers = (minima.fmax, minima.lowest_curvature, minima.log_product)
+            energies = f"{minima.energy[row].item():.10f}", f"{relative[row].item():.6f}"
+            known = ("" if torch.isnan(column[row]) else f"{column[row].item():.6g}" for column in numbers)
+            writer.writerow(
+                (row, *energies, int(minima.visits[row]), *known, int(minima.quench[row]), minima.keys[row])
+            )
+
+
+def _write_sdf(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
+    if not len(molecule.bonds):
+        raise InputError(f"The format sdf needs bonds; {molecule.formula} has none. Use extxyz instead.")
+    bonded, has_orders = to_rdkit(molecule)
+    relative = _relative(minima)
+    with Chem.SDWriter(str(path)) as writer:
+        for row in _by_energy(minima).tolist():
+            frame = Chem.Mol(bonded)
+            frame.RemoveAllConformers()
+            frame.AddConformer(_conformer(minima.positions[row]), assignId=True)
+            frame.SetProp("_Name", molecule.name or molecule.formula)
+            frame.SetIntProp("minimum", row)
+            frame.SetProp("energy_ev", f"{minima.energy[row].item():.10f}")
+            frame.SetProp("relative_kcal_per_mol", f"{relative[row].item():.6f}")
+            frame.SetIntProp("visits", int(minima.visits[row]))
+            frame.SetProp("chemistry", minima.keys[row])
+            frame.SetProp("bond_orders", "assigned" if has_orders else "unknown, all written as single")
+            writer.write(frame)
+
+
+def _conformer(positions: Float[Tensor, "N 3"]) -> Chem.Conformer:
+    conformer = Chem.Conformer(len(positions))
+    for atom, (x, y, z) in enumerate(positions.tolist()):
+        conformer.SetAtomPosition(atom, Point3D(x, y, z))
+    return conformer
+
+
+def _write_ase_db(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
+    relative = _relative(minima)
+    with connect(path, type="db", append=False) as database:
+        for row in _by_energy(minima).tolist():
+            atoms = Atoms(numbers=molecule.numbers.numpy(), positions=minima.positions[row].numpy())
+            atoms.calc = SinglePointCalculator(atoms, energy=minima.energy[row].item())
+            database.write(
+                atoms,
+                minimum=row,
+                visits=minima.visits[row].item(),
+                relative_kcal_per_mol=relative[row].item(),
+                data={"chemistry": minima.keys[row]},
+            )
+
+
+def _write_pathsample(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
+    path.mkdir()
+    # Frequencies of some minima only would weigh these against the others by nothing but their being there.
+    is_known = bool(torch.isfinite(minima.log_product).all())
+    log_product = minima.log_product if is_known else torch.zeros_like(minima.energy)
+    moments = torch.linalg.eigvalsh(_inertia(minima.positions, molecule.masses))
+    with (path / "min.data").open("w", encoding="utf-8") as file:
+        for energy, log, inertia in zip(minima.energy.tolist(), log_product.tolist(), moments.tolist(), strict=True):
+            file.write(f"{energy:20.10f} {log:20.10f} 1 {' '.join(f'{moment:18.8f}' for moment in inertia)}\n")
+    (path / "points.min").write_bytes(minima.positions.numpy().astype("<f8").tobytes())
+    what = "log of the product of the eigenvalues of the mass-weighted Hessian, eV/(angstrom^2 u)"
+    missing = "0, because the frequencies of some minima are not known"
+    text = _PATHSAMPLE_UNITS.format(log_product=what if is_known else missing, n_atoms=molecule.n_atoms)
+    (path / "units.txt").write_text(text, encoding="utf-8")
+
+
+def _inertia(positions: Float[Tensor, "M N 3"], masses: Float[Tensor, "N"]) -> Float[Tensor, "M 3 3"]:
+    centre = (masses[:, None] * positions).sum(dim=1, keepdim=True) / masses.sum()
+    arms = positions - centre
+    second = torch.einsum("n,mni,mnj->mij", masses, arms, arms)
+    trace = second.diagonal(dim1=1, dim2=2).sum(dim=1)
+    return trace[:, None, None] * torch.eye(3, dtype=positions.dtype) - second
+
+
+def _by_energy(minima: StoredMinima) -> Int[Tensor, "M"]:
+    return torch.argsort(minima.energy, stable=True)
+
+
+def _relative(minima: StoredMinima) -> Float[Tensor, "M"]:
+    lowest = minima.energy.min() if len(minima) else 0.0
+    return (minima.energy - lowest) / KCAL_PER_MOL
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _stamp(n_minima: int, n_quenches: int) -> str:
+    return f" known_minima={n_minima} known_quenches={n_quenches}"
+
+
+def _first_comment(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            file.readline()
+            return file.readline().rstrip("\n")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """Give a path beside ``out`` to write to, and put it in place when all is written; a reader never sees half."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+            path = Path(scratch) / out.name
+            yield path
+            if path.is_dir() and out.is_dir():
+                for file in path.iterdir():
+                    os.replace(file, out / file.name)
+            else:
+                os.replace(path, out)
+    except (OSError, sqlite3.Error) as error:
+        raise RunFolderError(f"Cannot write {out}: {error}. Free some space, or choose another place.") from error
+
+
+FORMATS: dict[str, Callable[[StoredMinima, Molecule, Path], None]] = {
+    "extxyz": _write_extxyz,
+    "sdf": _write_sdf,
+    "ase-db": _write_ase_db,
+    "csv": _write_csv,
+    "pathsample": _write_pathsample,
+}
+"""What :func:`export` can write, by name."""

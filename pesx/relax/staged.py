@@ -1,0 +1,96 @@
+"""A rough relaxer while the forces are large, a fine one from then on."""
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+
+from pesx.errors import ConfigError
+from pesx.protocols import Stepper
+from pesx.relax.fire import Fire, FireState
+from pesx.relax.lbfgs import Lbfgs, LbfgsState
+from pesx.state import Evaluation, fmax, put_rows, take_rows
+from pesx.typing import Mask, Positions
+
+
+@dataclass(frozen=True)
+class StagedState:
+    """State of :class:`Staged`.
+
+    Attributes:
+        positions: Where the next evaluation is wanted, angstrom.
+        is_fine: Whether the replica has reached the fine stage.
+        rough: State of the rough relaxer; at rest where ``is_fine``.
+        fine: State of the fine relaxer; at rest elsewhere.
+    """
+
+    positions: Positions
+    is_fine: Mask
+    rough: FireState
+    fine: LbfgsState
+
+
+@dataclass(frozen=True)
+class Staged:
+    """FIRE until the largest force falls below ``switch``, then L-BFGS.
+
+    A replica goes back only if, in the fine stage, its forces grow tenfold over ``switch``.
+
+    Attributes:
+        rough: Relaxer of the rough stage.
+        fine: Relaxer of the fine stage.
+        switch: Largest atomic force at which a replica changes over, eV/angstrom.
+    """
+
+    rough: Fire = field(default_factory=Fire)
+    fine: Lbfgs = field(default_factory=Lbfgs)
+    switch: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.switch > 0.0:
+            raise ConfigError(f"switch of the staged relaxer must be positive, not {self.switch}.")
+
+    def init(self, positions: Positions) -> StagedState:
+        """Return the state of replicas that start at these positions in the rough stage."""
+        return StagedState(
+            positions=positions,
+            is_fine=torch.zeros(positions.shape[0], dtype=torch.bool, device=positions.device),
+            rough=self.rough.init(positions),
+            fine=self.fine.init(positions),
+        )
+
+    @torch.no_grad()
+    def step(self, state: StagedState, now: Evaluation) -> StagedState:
+        """Return the next state, given the evaluation at ``state.positions``.
+
+        Each relaxer steps its own replicas only; nothing is copied while all are in one stage.
+        """
+        largest = fmax(now.forces)
+        starts_fine = ~state.is_fine & (largest < self.switch)
+        starts_rough = state.is_fine & (largest > _BACK * self.switch)
+        is_fine = (state.is_fine & ~starts_rough) | starts_fine
+        rough = _restarted(self.rough, state.rough, starts_rough, state.positions)
+        fine = _restarted(self.fine, state.fine, starts_fine, state.positions)
+        rough = _advanced(self.rough, rough, ~is_fine, now)
+        fine = _advanced(self.fine, fine, is_fine, now)
+        positions = torch.where(is_fine[:, None, None], fine.positions, rough.positions)
+        return StagedState(positions=positions, is_fine=is_fine, rough=rough, fine=fine)
+
+
+_BACK = 10.0
+
+S = TypeVar("S", FireState, LbfgsState)
+
+
+def _restarted(relaxer: Stepper[S], state: S, rows: Mask, positions: Positions) -> S:
+    """Return the state with some rows begun anew at the positions."""
+    return put_rows(state, rows, relaxer.init(positions[rows])) if rows.any() else state
+
+
+def _advanced(relaxer: Stepper[S], state: S, rows: Mask, now: Evaluation) -> S:
+    """Return the state with some rows one step on."""
+    if rows.all():
+        return relaxer.step(state, now)
+    if not rows.any():
+        return state
+    return put_rows(state, rows, relaxer.step(take_rows(state, rows), take_rows(now, rows)))
