@@ -1,7 +1,7 @@
 """The roles a user can fill. Nothing has to be inherited: any object with these methods will do."""
 
 from dataclasses import Field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from pesx.state import Evaluation
 from pesx.streams import Streams

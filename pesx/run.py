@@ -21,6 +21,7 @@ from pesx.explore.presets import Amides, Method, Mirror, cluster_parts, molecule
 from pesx.explore.stop import Progress, Stop
 from pesx.landscape.archive import MinimaArchive
 from pesx.landscape.export import update_extxyz
+from pesx.landscape.schema import FILE_NAME, LOCK_NAME
 from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
 from pesx.outcome import Outcome
@@ -146,9 +147,15 @@ class Run:
             settings = replace(settings, energy_window=None if is_reduced(settings) else DEFAULT_WINDOW)
         potential, source = _potential(settings, molecule)
         store = RunStore.create(folder, molecule, {"model": source.digest, "level": source.level})
-        run = cls._guarded(store, settings, potential, source)
-        (run.folder / "config.toml").write_text(to_toml(to_table(settings), heading="All settings of this run."))
-        run.write_provenance("running")
+        try:
+            # Before the set-up, which can take a while: a run killed in it can be resumed like any other.
+            _write_settings(settings, store.folder)
+            run = cls(store, settings, potential, source)
+            run.write_provenance("running")
+        except BaseException:
+            store.close()
+            _discard(store.folder)
+            raise
         return run
 
     @classmethod
@@ -158,7 +165,7 @@ class Run:
         Args:
             folder: The run folder.
             molecule: If given, must be the molecule of the run.
-            limits: Settings out of :data:`LIMITS` to change.
+            limits: Settings out of :data:`LIMITS` to change, or the ``model``, if its file has moved.
 
         Raises:
             RunFolderError: No run there, one of another molecule or another model, or of a newer version.
@@ -173,15 +180,10 @@ class Run:
                     f"Expected the model that {path} was made with ({store.meta.get('model', '')[:12]}); came one with the "
                     f"hash {source.digest[:12]}. Give that model with --model, or start a new run."
                 )
-        except BaseException:
-            store.close()
-            raise
-        return cls._guarded(store, settings, potential, source)
-
-    @classmethod
-    def _guarded(cls, store: RunStore, settings: ExploreSettings, potential: Potential, source: Source) -> Self:
-        try:
-            return cls(store, settings, potential, source)
+            run = cls(store, settings, potential, source)
+            if limits:
+                _write_settings(settings, path)
+            return run
         except BaseException:
             store.close()
             raise
@@ -256,6 +258,19 @@ def read_settings(folder: Path) -> ExploreSettings:
         return from_table(ExploreSettings, read_toml(folder / "config.toml"))
     except ConfigError as error:
         raise RunFolderError(f"Expected the settings of a run in {folder / 'config.toml'}: {error}") from error
+
+
+def _write_settings(settings: ExploreSettings, folder: Path) -> None:
+    """Write RUN/config.toml; a reader never sees half of it."""
+    partial = folder / "config.toml.partial"
+    partial.write_text(to_toml(to_table(settings), heading="All settings of this run."))
+    partial.replace(folder / "config.toml")
+
+
+def _discard(folder: Path) -> None:
+    """Remove what a run that could not be set up has written, so that the folder can be used again."""
+    for name in (FILE_NAME, LOCK_NAME, "config.toml", "config.toml.partial", "provenance.json"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _potential(settings: ExploreSettings, molecule: Molecule) -> tuple[Potential, Source]:

@@ -31,6 +31,9 @@ from pesx.typing import Float, Index, Mask, PerReplica, Positions, Tensor
 FIRST_QUENCH = -1
 """Number of the move that is no move: a quench from a seed."""
 
+INTERRUPTED = "interrupted"
+"""The reason for stopping that :meth:`Exploration.interrupt` gives."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -125,6 +128,7 @@ class Exploration:
         self._elapsed_before = 0.0
         self._started = time.monotonic()
         self._committed = time.monotonic()
+        self._is_interrupted = False
         saved = ledger.restore(archive)
         if saved:
             self._restore(saved)
@@ -133,6 +137,10 @@ class Exploration:
     def n_evaluations(self) -> int:
         """Force evaluations so far, over all replicas, those for Hessians included."""
         return self.slots.n_evaluations + self.polishing.n_evaluations + self._n_mode_evaluations
+
+    def interrupt(self) -> None:
+        """Make :meth:`run` end after the round under way, with the reason :data:`INTERRUPTED`; safe in a signal handler."""
+        self._is_interrupted = True
 
     def run(self, stop: Stop, on_progress: Callable[[Progress], None] | None = None) -> str:
         """Explore until a reason to stop, and return that reason.
@@ -152,7 +160,7 @@ class Exploration:
                 if time.monotonic() - self._committed > self.sizes.commit_every:
                     self.commit()
                 progress = self.progress()
-                reason = stop.reason(progress)
+                reason = stop.reason(progress) or (INTERRUPTED if self._is_interrupted else None)
                 if on_progress is not None:
                     on_progress(progress)
         finally:
