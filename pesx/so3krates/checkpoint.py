@@ -1,0 +1,134 @@
+"""The model file: one safetensors file with weights, settings, units and model card. Nothing in it is ever executed."""
+
+import hashlib
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from pesx.errors import CheckpointError, ConfigError
+from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.typing import Tensor
+
+FORMAT = "pesx-so3krates"
+VERSION = 1
+"""Raised when an older pesx could no longer read the file rightly."""
+
+UNITS = {"energy": "eV", "length": "angstrom"}
+
+PACKAGED = "ala_gly_gfn2.safetensors"
+"""The model that comes with pesx, in ``pesx.data``."""
+
+Card = dict[str, Any]
+
+
+def save(path: str | os.PathLike[str], model: So3krates, card: Card) -> None:
+    """Write a model; an existing file is replaced in one step, so a reader never sees half a file.
+
+    Args:
+        path: Where to.
+        model: Weights and settings; written in the precision they have.
+        card: What a user should know about the model, as JSON values.
+    """
+    path = Path(path)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "settings": json.dumps(model.settings.as_dict()),
+        "units": json.dumps(UNITS),
+        "card": json.dumps(card),
+    }
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    save_file(tensors, partial, metadata=metadata)
+    partial.replace(path)
+
+
+def load(path: str | os.PathLike[str] | None = None) -> tuple[So3krates, Card]:
+    """Read a model written by :func:`save`.
+
+    Args:
+        path: The file; None for the model that comes with pesx.
+
+    Returns:
+        The model on the CPU, in the precision of the file, and its card.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, not a pesx model, or from a newer pesx.
+    """
+    if path is None:
+        return packaged_model()
+    path = Path(path)
+    metadata, tensors = _read(path)
+    model = _build(path, metadata)
+    model.to(next((tensor.dtype for name, tensor in tensors.items() if name == "embedding.weight"), torch.float32))
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"Expected in {path} the weights that its settings call for, got others; write the file anew."
+        ) from error
+    card: Card = json.loads(metadata.get("card", "{}"))
+    return model, card
+
+
+def packaged_model() -> tuple[So3krates, Card]:
+    """Read the model that comes with pesx.
+
+    Raises:
+        CheckpointError: This installation has no model.
+    """
+    with resources.as_file(resources.files("pesx.data") / PACKAGED) as path:
+        if not path.is_file():
+            raise CheckpointError(
+                f"Expected the packaged model {PACKAGED}, but this installation of pesx has none; reinstall pesx, or "
+                "name the file of a model."
+            )
+        return load(path)
+
+
+def model_hash(model: So3krates) -> str:
+    """Return the SHA-256 of settings and weights as hexadecimal digits: equal for models that give equal energies."""
+    digest = hashlib.sha256(json.dumps(model.settings.as_dict(), sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if not path.is_file():
+        raise CheckpointError(f"Expected a model file at {path}, found none; check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"Expected a safetensors file at {path}, could not read it as one ({error}); it is damaged, cut short, or "
+            "something else: fetch it again."
+        ) from error
+
+
+def _build(path: Path, metadata: dict[str, str]) -> So3krates:
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"Expected a pesx model in {path} (format {FORMAT!r}), got a safetensors file of format "
+            f"{metadata.get('format')!r}; only files written by pesx can be read."
+        )
+    version = int(metadata.get("version", "0"))
+    if version > VERSION:
+        raise CheckpointError(
+            f"Expected version {VERSION} or older in {path}, got {version}; update pesx to read this model."
+        )
+    try:
+        return So3krates(So3kratesSettings.from_dict(json.loads(metadata["settings"])))
+    except (ConfigError, KeyError, ValueError) as error:
+        raise CheckpointError(f"Expected valid settings in {path}, got others: {error}") from error
+
+
+__all__ = ["PACKAGED", "Card", "load", "model_hash", "packaged_model", "save"]

@@ -1,0 +1,109 @@
+import pytest
+import torch
+from ase.build import molecule
+
+from pesx.errors import ContractError, InputError
+from pesx.potentials.learned import LearnedPotential
+from pesx.so3krates.graph import replicas
+from pesx.so3krates.model import So3krates, So3kratesSettings
+
+NUMBERS = torch.tensor(molecule("CH3CH2OH").numbers)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    made = So3krates(So3kratesSettings(features=48, mean_neighbours=8.0))
+    made.set_reference_energies({1: -13.0, 6: -1030.0, 8: -2040.0})
+    return made
+
+
+def geometries(n, dtype=torch.float64):
+    start = torch.tensor(molecule("CH3CH2OH").positions)
+    noise = torch.randn(n, 9, 3, generator=torch.manual_seed(1), dtype=torch.float64)
+    return (start + 0.05 * noise).to(dtype)
+
+
+def test_it_is_the_model_bound_to_a_molecule(model):
+    positions = geometries(4).requires_grad_()
+    energy = model.double()(replicas(NUMBERS, positions, 5.0))
+    (gradient,) = torch.autograd.grad(energy.sum(), positions)
+    found = LearnedPotential(model, NUMBERS)(positions.detach())
+    torch.testing.assert_close(found.energy, energy.detach())
+    torch.testing.assert_close(found.forces, -gradient)
+
+
+def test_chunks_change_no_bit(model):
+    positions = geometries(11)
+    whole = LearnedPotential(model, NUMBERS, max_pairs_per_chunk=10_000)(positions)
+    parts = LearnedPotential(model, NUMBERS, max_pairs_per_chunk=80)(positions)
+    assert torch.equal(whole.energy, parts.energy)
+    assert torch.equal(whole.forces, parts.forces)
+
+
+def test_precision_follows_the_positions_and_energy_is_always_float64(model):
+    potential = LearnedPotential(model, NUMBERS)
+    single, double = potential(geometries(3, torch.float32)), potential(geometries(3))
+    assert single.forces.dtype == torch.float32
+    assert single.energy.dtype == double.energy.dtype == double.forces.dtype == torch.float64
+    torch.testing.assert_close(single.energy, double.energy, rtol=0, atol=1e-4)
+    torch.testing.assert_close(single.forces.double(), double.forces, rtol=0, atol=1e-3)
+
+
+def test_float32_energies_resolve_small_steps(model):
+    potential = LearnedPotential(model, NUMBERS)
+    positions = geometries(1, torch.float32)
+    found = potential(positions)
+    step = 1e-4 * found.forces / found.forces.norm()
+    gain = float((potential(positions - step).energy - potential(positions + step).energy)[0])
+    assert gain == pytest.approx(2e-4 * float(found.forces.norm()), rel=0.1)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_row_that_is_not_finite_is_nan_and_leaves_the_others_alone(model, bad):
+    potential = LearnedPotential(model, NUMBERS)
+    positions = geometries(6)
+    good = potential(positions)
+    positions[2, 4, 1] = bad
+    found = potential(positions)
+    others = [0, 1, 3, 4, 5]
+    assert found.energy[2].isnan()
+    assert found.forces[2].isnan().all()
+    assert torch.equal(found.energy[others], good.energy[others])
+    assert torch.equal(found.forces[others], good.forces[others])
+
+
+def test_it_works_where_gradients_are_switched_off(model):
+    potential = LearnedPotential(model, NUMBERS)
+    expected = LearnedPotential(model, NUMBERS)(geometries(1)).forces
+    with torch.inference_mode():
+        assert torch.equal(potential(geometries(1)).forces, expected)
+    assert torch.equal(potential(geometries(1)).forces, expected)
+
+
+def test_an_empty_batch_stays_empty(model):
+    potential = LearnedPotential(model, NUMBERS)
+    found = potential(torch.empty(0, 9, 3))
+    assert found.energy.shape == (0,)
+    assert found.forces.shape == (0, 9, 3)
+    assert potential.hessian(torch.empty(0, 9, 3)).shape == (0, 27, 27)
+
+
+def test_hessian_is_the_derivative_of_the_gradient(model):
+    positions = geometries(2)
+    found = LearnedPotential(model, NUMBERS).hessian(positions)
+
+    def energy(flat):
+        return model.double()(replicas(NUMBERS, flat.view(1, 9, 3), 5.0)).sum()
+
+    for row in range(2):
+        expected = torch.autograd.functional.hessian(energy, positions[row].flatten())
+        torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+        assert torch.equal(found[row], found[row].T)
+
+
+def test_wrong_shape_and_unknown_element_are_refused(model):
+    with pytest.raises(ContractError, match=r"\(B, 9, 3\)"):
+        LearnedPotential(model, NUMBERS)(torch.zeros(9, 3))
+    with pytest.raises(InputError, match="17"):
+        LearnedPotential(model, torch.tensor([1, 17]))

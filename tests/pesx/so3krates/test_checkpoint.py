@@ -1,0 +1,112 @@
+import json
+import struct
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pesx.errors import CheckpointError
+from pesx.so3krates import checkpoint
+from pesx.so3krates.graph import replicas
+from pesx.so3krates.model import So3krates, So3kratesSettings
+
+CARD = {"training_data": "three waters", "force_mae": 0.01}
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    made = So3krates(So3kratesSettings(features=24, n_layers=2, elements=(1, 8), levels=("gfn2", "pbe")))
+    made.set_reference_energies({8: -2040.123456789012}, level=1)
+    return made
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    file = tmp_path / "water.safetensors"
+    checkpoint.save(file, model, CARD)
+    return file
+
+
+def rewrite(path, **metadata):
+    content = path.read_bytes()
+    (size,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + size])
+    save_file(load_file(path), path, metadata=header["__metadata__"] | metadata)
+
+
+def test_a_model_comes_back_as_it_was(model, path):
+    found, card = checkpoint.load(path)
+    water = torch.tensor([[[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]]])
+    graph = replicas(torch.tensor([8, 1, 1]), water, 5.0)
+    assert card == CARD
+    assert found.settings == model.settings
+    assert torch.equal(found(graph, level=1), model(graph, level=1))
+    assert checkpoint.model_hash(found) == checkpoint.model_hash(model)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_precision_comes_back_too(model, path):
+    checkpoint.save(path, model.double(), CARD)
+    assert checkpoint.load(path)[0].embedding.weight.dtype == torch.float64
+
+
+def test_hash_sees_every_weight(model):
+    before = checkpoint.model_hash(model)
+    model.head(1).reference_energies[8] += 1e-9
+    assert checkpoint.model_hash(model) != before
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(CheckpointError, match="found none"):
+        checkpoint.load(tmp_path / "absent.safetensors")
+
+
+def test_not_safetensors(path):
+    path.write_text("a letter, not a model")
+    with pytest.raises(CheckpointError, match="safetensors"):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 200, -1])
+def test_truncated(path, kept):
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match="cut short"):
+        checkpoint.load(path)
+
+
+def test_foreign_safetensors(path):
+    save_file({"embedding.weight": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="only files written by pesx"):
+        checkpoint.load(path)
+
+
+def test_newer_version(path):
+    rewrite(path, version="99")
+    with pytest.raises(CheckpointError, match="update pesx"):
+        checkpoint.load(path)
+
+
+def test_settings_that_do_not_fit_the_weights(path, model):
+    rewrite(path, settings=json.dumps(model.settings.as_dict() | {"n_layers": 3}))
+    with pytest.raises(CheckpointError, match="weights"):
+        checkpoint.load(path)
+
+
+def test_settings_that_are_nonsense(path):
+    rewrite(path, settings=json.dumps({"features": -1}))
+    with pytest.raises(CheckpointError, match="valid settings"):
+        checkpoint.load(path)
+
+
+def test_packaged_model_is_named_when_it_is_not_there(monkeypatch):
+    monkeypatch.setattr(checkpoint, "PACKAGED", "nothing.safetensors")
+    with pytest.raises(CheckpointError, match=r"nothing\.safetensors"):
+        checkpoint.load(None)
+
+
+def test_packaged_model_is_found(monkeypatch, tmp_path, model):
+    checkpoint.save(tmp_path / "shipped.safetensors", model, CARD)
+    monkeypatch.setattr(checkpoint.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(checkpoint, "PACKAGED", "shipped.safetensors")
+    assert checkpoint.load(None)[1] == CARD

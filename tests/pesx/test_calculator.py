@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+
+from pesx.calculator import PesxCalculator
+from pesx.errors import CheckpointError, ConfigError, InputError
+from pesx.so3krates.checkpoint import save
+from pesx.so3krates.model import So3krates, So3kratesSettings
+
+
+@pytest.fixture
+def path(tmp_path):
+    torch.manual_seed(0)
+    model = So3krates(So3kratesSettings(features=24, n_layers=2, mean_neighbours=8.0))
+    model.set_reference_energies({1: -13.0, 6: -1030.0, 8: -2040.0})
+    save(tmp_path / "model.safetensors", model, {"level": "none"})
+    return tmp_path / "model.safetensors"
+
+
+def test_forces_are_minus_the_gradient_of_the_energy(path):
+    atoms = molecule("CH3CH2OH")
+    atoms.calc = PesxCalculator(path, device="cpu", dtype="float64")
+    forces = atoms.get_forces()
+    atoms.positions[3, 0] += 1e-5
+    ahead = atoms.get_potential_energy()
+    atoms.positions[3, 0] -= 2e-5
+    behind = atoms.get_potential_energy()
+    assert (behind - ahead) / 2e-5 == pytest.approx(forces[3, 0], abs=1e-6)
+
+
+def test_precisions_agree_and_molecules_may_change(path):
+    single, double = (PesxCalculator(path, device="cpu", dtype=dtype) for dtype in ("float32", "float64"))
+    for name in ("H2O", "CH3CH2OH", "H2O"):
+        atoms = molecule(name)
+        assert single.get_potential_energy(atoms) == pytest.approx(double.get_potential_energy(atoms), abs=1e-4)
+        np.testing.assert_allclose(single.get_forces(atoms), double.get_forces(atoms), atol=1e-3)
+    assert single.card == {"level": "none"}
+
+
+def test_periodic_atoms_and_unknown_elements_are_refused(path):
+    calculator = PesxCalculator(path, device="cpu")
+    water = molecule("H2O", vacuum=5.0, pbc=True)
+    with pytest.raises(InputError, match="vacuum"):
+        calculator.get_potential_energy(water)
+    with pytest.raises(InputError, match="17"):
+        calculator.get_potential_energy(molecule("HCl"))
+
+
+def test_unknown_precision_and_missing_file_are_refused(tmp_path, path):
+    with pytest.raises(ConfigError, match="float16"):
+        PesxCalculator(path, dtype="float16")
+    with pytest.raises(CheckpointError, match="found none"):
+        PesxCalculator(tmp_path / "absent.safetensors")
