@@ -85,7 +85,8 @@ class Modes:
 
 def fmax(forces: Forces) -> PerReplica:
     """Return the largest atomic force norm of each replica, in the unit of the forces."""
-    return torch.linalg.vector_norm(forces, dim=-1).amax(dim=-1)
+    largest: Tensor = torch.linalg.vector_norm(forces, dim=-1).amax(dim=-1)
+    return largest
 
 
 def _map(function: Callable[..., Tensor], first: V, *others: Any) -> V:

@@ -16,7 +16,7 @@ import torch
 from pesx.errors import ConfigError
 from pesx.outcome import Outcome
 from pesx.state import Evaluation
-from pesx.typing import Energies, Forces, Index, PerReplica, Positions, Velocities
+from pesx.typing import Energies, Forces, Index, PerReplica, Positions, Tensor, Velocities
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,8 @@ class Escape:
 
         What softening feels is a mean over modes of the random start; twice that is near the stiffest mode.
         """
-        return self.courant / torch.sqrt(2 * curvature.clamp(min=1e-12))
+        dt: PerReplica = self.courant / torch.sqrt(2 * curvature.clamp(min=1e-12))
+        return dt
 
 
 def _where(mask: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -175,7 +176,8 @@ def _where(mask: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor
 
 def _unit(vectors: Velocities) -> Velocities:
     norm = torch.linalg.vector_norm(vectors.flatten(1), dim=1).clamp(min=1e-30)
-    return vectors / norm[:, None, None]
+    unit: Velocities = vectors / norm[:, None, None]
+    return unit
 
 
 def _without_rigid(positions: Positions, velocities: Velocities) -> Velocities:
@@ -189,6 +191,12 @@ def _without_rigid(positions: Positions, velocities: Velocities) -> Velocities:
     eye = torch.eye(3, dtype=positions.dtype, device=positions.device)
     outer = centred[..., :, None] * centred[..., None, :]
     inertia = (squared[..., None, None] * eye - outer).sum(dim=1)
-    # A linear or single-atom replica has a singular inertia tensor; the pseudo-inverse leaves its free axis alone.
-    omega = (torch.linalg.pinv(inertia, hermitian=True) @ momentum[..., None])[..., 0]
-    return velocities - torch.linalg.cross(omega[:, None, :].expand_as(centred), centred)
+    # A linear replica has a singular inertia tensor and no momentum about its axis: any small number there will do.
+    inertia = inertia + torch.finfo(inertia.dtype).eps * squared.sum(dim=1)[:, None, None] * eye
+    a, b, c = inertia.unbind(dim=2)
+    # Cramer's rule rounds alike in every batch, which a batched factorisation does not.
+    adjugate = torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], dim=1)
+    determinant = (a * adjugate[:, 0]).sum(dim=1)
+    omega = (adjugate * momentum[:, None, :]).sum(dim=2) / determinant[:, None]
+    spin: Tensor = torch.linalg.cross(omega[:, None, :].expand_as(centred), centred)
+    return velocities - spin

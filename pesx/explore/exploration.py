@@ -8,6 +8,7 @@ while some wait for a verdict the others keep the slots full.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -61,8 +62,8 @@ class Parts:
     moves: tuple[str, ...]
     seeds: Seeds
     escape: Escape
-    rough: Stepper
-    polish: Stepper
+    rough: Stepper[Any]
+    polish: Stepper[Any]
     rough_convergence: Convergence
     polish_convergence: Convergence
     sieve: Sieve

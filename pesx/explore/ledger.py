@@ -49,7 +49,8 @@ class Ledger:
         self.n_quenches = len(quenches)
         self.outcomes.update(quenches.outcome.tolist())
         self.n_since_new = self.n_quenches - 1 - int(minima.quench.max()) if len(minima) else self.n_quenches
-        return load(blob)
+        tensors: dict[str, Tensor] = load(blob)
+        return tensors
 
     def record(
         self,

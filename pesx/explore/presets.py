@@ -1,6 +1,6 @@
 """Sensible settings: which parts suit a molecule, and which a cluster or a test surface in reduced units."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -38,6 +38,8 @@ from pesx.relax.lbfgs import Lbfgs
 from pesx.relax.modes import modes
 from pesx.relax.quench import Convergence
 from pesx.relax.staged import Staged
+from pesx.state import Modes
+from pesx.typing import Positions
 from pesx.units import BOLTZMANN
 
 Method = Literal["mixed", "basin-hopping", "minima-hopping"]
@@ -96,7 +98,12 @@ def choose_explorer(method: Method, moves: Sequence[Move | None], scales: Scales
         threshold_max=scales.threshold_range[1],
         escape=list(moves).index(None),
     )
-    return {"basin-hopping": basin, "minima-hopping": minima, "mixed": Mixed((basin, minima))}[method]
+    explorers: dict[Method, Explorer] = {
+        "basin-hopping": basin,
+        "minima-hopping": minima,
+        "mixed": Mixed((basin, minima)),
+    }
+    return explorers[method]
 
 
 def molecule_parts(
@@ -214,13 +221,11 @@ def _reduced_parts(
     explorer: Explorer,
     names: tuple[str, ...],
     seeds: RandomSphere,
-    modes_of: "partial[object]",
+    modes_of: Callable[[Positions], Modes],
     stiffness: float = 500.0,
     conclusive_gap: float = 0.0,
 ) -> tuple[Parts, MinimaArchive]:
-    archive = MinimaArchive(
-        identity, energy_tolerance=1e-6, distance_tolerance=1e-2, conclusive_gap=conclusive_gap
-    )
+    archive = MinimaArchive(identity, energy_tolerance=1e-6, distance_tolerance=1e-2, conclusive_gap=conclusive_gap)
     parts = Parts(
         potential=potential,
         explorer=explorer,
@@ -234,7 +239,7 @@ def _reduced_parts(
         sieve=sieve,
         choice=Choice(),
         relocate=Relocate(),
-        modes=modes_of,  # type: ignore[arg-type]
+        modes=modes_of,
     )
     return parts, archive
 

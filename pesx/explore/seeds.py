@@ -28,7 +28,8 @@ class RandomSphere:
         directions = directions / torch.linalg.vector_norm(directions, dim=-1, keepdim=True)
         # 0.64 of a sphere filled by spheres is random close packing; room to spare lets the quench decide.
         radius = 0.5 * self.bond_length * (self.n_atoms / 0.45) ** (1 / 3)
-        return radius * directions * streams.uniform(self.n_atoms, 1) ** (1 / 3)
+        positions: Positions = radius * directions * streams.uniform(self.n_atoms, 1) ** (1 / 3)
+        return positions
 
 
 @dataclass(frozen=True)

@@ -173,5 +173,6 @@ class Slots:
 
 
 def _split(now: Evaluation, lengths: Sequence[int]) -> list[Evaluation]:
-    energies, forces = now.energy.split(list(lengths)), now.forces.split(list(lengths))
+    energies = torch.split(now.energy, list(lengths))
+    forces = torch.split(now.forces, list(lengths))
     return [Evaluation(energy, force) for energy, force in zip(energies, forces, strict=True)]
