@@ -1,0 +1,205 @@
+"""Produce labelled structures: run the tasks of a plan in worker processes and store what they bring."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pesx.engines.engine import Engine
+from pesx.engines.make import make_engine
+from pesx.engines.workers import Refused, WorkPool
+from pesx.errors import InputError, MissingExtraError
+from pesx.labelling.plan import Plan
+from pesx.labelling.store import LABELLED, Frame, LabelStore, LabelWriter
+from pesx.labelling.tasks import GivenTask, Task, TaskMolecule, sampling_tasks
+
+_PACKAGES = ("pesx", "numpy", "rdkit", "tblite", "pyscf", "ase")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a store holds after a run.
+
+    Attributes:
+        counts: Frames by (molecule, source, outcome).
+        failed: Tasks that brought nothing, with the reason.
+        n_done: Tasks done in this run.
+        seconds: Wall time of this run.
+    """
+
+    counts: list[tuple[str, str, str, int]]
+    failed: list[tuple[str, str]]
+    n_done: int
+    seconds: float
+
+    @property
+    def n_labels(self) -> int:
+        """Frames with a label."""
+        return sum(count for _, _, outcome, count in self.counts if outcome == LABELLED)
+
+    def refusals(self) -> Counter[str]:
+        """Return how many frames were refused for which reason."""
+        refused: Counter[str] = Counter()
+        for _, _, outcome, count in self.counts:
+            if outcome != LABELLED:
+                refused[outcome] += count
+        return refused
+
+    def table(self) -> Table:
+        """Return labels and refusals of each molecule, and the reasons, as a table for a person."""
+        table = Table("molecule", "labels", "refused", title=f"{self.n_labels} labels")
+        names = dict.fromkeys(name for name, _, _, _ in self.counts)
+        for name in names:
+            good = sum(count for other, _, outcome, count in self.counts if other == name and outcome == LABELLED)
+            every = sum(count for other, _, _, count in self.counts if other == name)
+            table.add_row(name, str(good), str(every - good))
+        for reason, count in self.refusals().most_common():
+            table.add_row(f"[dim]{reason}", "", str(count))
+        for key, reason in self.failed:
+            table.add_row(f"[dim]task {key}: {reason}", "", "")
+        return table
+
+
+def label(plan: Plan, out: str | Path, *, n_workers: int = 1, console: Console | None = None) -> Labelled:
+    """Label the structures of a plan, or go on with a run that was interrupted.
+
+    Args:
+        plan: What to label.
+        out: File of the labels (SQLite); continued if it exists and was made from the same plan.
+        n_workers: Worker processes, one thread each.
+        console: Where progress is shown; none if not given.
+
+    Raises:
+        InputError: The file exists and was made from another plan.
+        MissingExtraError: The program behind the engine is not installed.
+    """
+    engine = make_engine(plan.engine, plan.level)
+    return _run(sampling_tasks(plan), engine, out, plan_text=plan.to_json(), n_workers=n_workers, console=console)
+
+
+def label_geometries(
+    geometries: str | Path,
+    engine: Engine,
+    out: str | Path,
+    *,
+    n_workers: int = 1,
+    force_limit: float = 30.0,
+    console: Console | None = None,
+) -> Labelled:
+    """Label the structures of a file, such as the minima of a search.
+
+    Args:
+        geometries: Any file ASE reads; extended XYZ keeps ``name``, ``charge`` and ``spin`` (2S+1) of each structure.
+        engine: What to label with.
+        out: File of the labels (SQLite); continued if it exists and was made from the same structures.
+        n_workers: Worker processes, one thread each.
+        force_limit: Structures with a force norm above this are not kept as labels, eV/angstrom.
+        console: Where progress is shown; none if not given.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    tasks = _given_tasks(geometries, force_limit)
+    plan_text = f"structures of {Path(geometries).name}, {len(tasks)} tasks, force limit {force_limit:g}"
+    return _run(tasks, engine, out, plan_text=plan_text, n_workers=n_workers, console=console)
+
+
+def _given_tasks(geometries: str | Path, force_limit: float, batch: int = 10) -> list[GivenTask]:
+    try:
+        from ase.io import read
+    except ImportError as error:
+        raise MissingExtraError("ase", "label") from error
+    try:
+        frames = read(geometries, index=":")
+    except Exception as error:  # ASE's readers raise whatever comes
+        raise InputError(f"Expected structures in {geometries}, but ASE cannot read it: {error}.") from error
+    groups: dict[TaskMolecule, list[np.ndarray]] = {}
+    for atoms in frames:
+        numbers = tuple(int(number) for number in atoms.numbers)
+        charge, multiplicity = int(atoms.info.get("charge", 0)), int(atoms.info.get("spin", 1))
+        name = str(atoms.info.get("name", atoms.get_chemical_formula()))
+        same_name = [one for one in groups if one.name.partition("#")[0] == name]
+        match = [
+            one for one in same_name if (one.numbers, one.charge, one.multiplicity) == (numbers, charge, multiplicity)
+        ]
+        name = name if not same_name else f"{name}#{len(same_name) + 1}"
+        molecule = match[0] if match else TaskMolecule(name, "", numbers, charge, multiplicity)
+        groups.setdefault(molecule, []).append(np.asarray(atoms.positions, dtype=np.float64))
+    return [
+        GivenTask(molecule, start // batch, np.stack(positions[start : start + batch]), "given", force_limit)
+        for molecule, positions in groups.items()
+        for start in range(0, len(positions), batch)
+    ]
+
+
+def _timed(engine: Engine) -> Callable[[Task], tuple[list[Frame], float]]:
+    def work(task: Task) -> tuple[list[Frame], float]:
+        began = time.perf_counter()
+        return task.run(engine), time.perf_counter() - began
+
+    return work
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _run(
+    tasks: Sequence[Task],
+    engine: Engine,
+    out: str | Path,
+    *,
+    plan_text: str,
+    n_workers: int,
+    console: Console | None,
+) -> Labelled:
+    began = time.perf_counter()
+    meta = {"level": engine.level, "engine": repr(engine), "plan": plan_text}
+    columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with (
+        LabelWriter(out, meta, notes=_versions()) as writer,
+        Progress(*columns, console=console, disable=console is None) as progress,
+    ):
+        done = writer.done()
+        open_tasks = [task for task in tasks if task.key not in done]
+        bar = progress.add_task("labels", total=len(tasks), completed=len(tasks) - len(open_tasks))
+        pool: WorkPool[Task, tuple[list[Frame], float]]
+        with WorkPool(partial(_timed, engine), n_workers=n_workers, environment=engine.environment()) as pool:
+            for index, result in pool.run(open_tasks):
+                _record(writer, open_tasks[index], result)
+                progress.advance(bar)
+    with LabelStore(out) as store:
+        return Labelled(store.counts(), store.failed_tasks(), len(open_tasks), time.perf_counter() - began)
+
+
+def _record(writer: LabelWriter, task: Task, result: tuple[list[Frame], float] | Refused) -> None:
+    molecule = task.molecule
+    molecule_id = writer.add_molecule(
+        molecule.name,
+        np.array(molecule.numbers, dtype=np.int64),
+        charge=molecule.charge,
+        multiplicity=molecule.multiplicity,
+        smiles=molecule.smiles,
+    )
+    if isinstance(result, Refused):
+        writer.add_task(task.key, molecule_id, [], outcome=result.reason, seconds=0.0)
+    else:
+        frames, seconds = result
+        writer.add_task(task.key, molecule_id, frames, outcome=LABELLED, seconds=seconds)
+
+
+__all__ = ["Labelled", "label", "label_geometries"]

@@ -1,0 +1,186 @@
+"""What to label: molecules, how many structures from which source, and with which engine. Read from TOML."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pesx.errors import ConfigError, InputError
+from pesx.labelling.peptides import peptide_name, peptide_smiles
+
+SOURCES = ("embedded", "scanned", "distorted", "thermal", "dynamics", "quenched")
+"""How structures are made; the last two run on the engine."""
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """Langevin trajectories.
+
+    Attributes:
+        temperatures: K; trajectories take them in turn.
+        n_frames: Frames kept of one trajectory.
+        interval: Steps between kept frames.
+        warm_up: Steps before the first kept frame.
+        timestep: fs.
+        friction: 1/fs.
+    """
+
+    temperatures: tuple[float, ...] = (300.0, 500.0, 700.0, 1000.0)
+    n_frames: int = 10
+    interval: int = 100
+    warm_up: int = 200
+    timestep: float = 1.0
+    friction: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not self.temperatures or min(self.temperatures) <= 0:
+            raise ConfigError(f"Expected temperatures > 0 K, got {self.temperatures}.")
+        if min(self.n_frames, self.interval) < 1 or self.warm_up < 0:
+            raise ConfigError("Expected n_frames >= 1, interval >= 1 and warm_up >= 0 of dynamics.")
+        if self.timestep <= 0 or self.friction < 0:
+            raise ConfigError(f"Expected timestep > 0 fs and friction >= 0, got {self.timestep} and {self.friction}.")
+
+
+@dataclass(frozen=True)
+class Relaxations:
+    """Relaxations on the engine.
+
+    Attributes:
+        n_frames: Points kept of one path, the minimum included.
+        force_limit: Largest force component at the end, eV/angstrom.
+        max_steps: Steps at most.
+    """
+
+    n_frames: int = 12
+    force_limit: float = 0.01
+    max_steps: int = 250
+
+    def __post_init__(self) -> None:
+        if self.n_frames < 1 or self.force_limit <= 0 or self.max_steps < 1:
+            raise ConfigError("Expected n_frames >= 1, force_limit > 0 and max_steps >= 1 of relaxations.")
+
+
+@dataclass(frozen=True)
+class Molecules:
+    """Molecules that get the same number of structures.
+
+    Attributes:
+        frames: Structures of each molecule.
+        sequences: Capped peptides, such as ``Ala-Gly``.
+        smiles: Any other molecules, by name.
+    """
+
+    frames: int
+    sequences: tuple[str, ...] = ()
+    smiles: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise ConfigError(f"Expected frames >= 1 of each molecule, got {self.frames}.")
+        if not self.sequences and not self.smiles:
+            raise ConfigError("Expected sequences or smiles in every [[molecules]], got neither.")
+
+    def by_name(self) -> dict[str, str]:
+        """Return the SMILES of each molecule."""
+        return {peptide_name(sequence): peptide_smiles(sequence) for sequence in self.sequences} | dict(self.smiles)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole labelling run.
+
+    Attributes:
+        molecules: What to label.
+        engine: Name for :func:`pesx.engines.make_engine`.
+        level: Level of theory for engines that compute more than one.
+        seed: All geometries follow from it.
+        force_limit: Structures with a force norm above this are not kept as labels, eV/angstrom.
+        batch: Structures in one task, for the sources that are no trajectories.
+        mix: Share of each source; the shares of all molecules.
+        thermal: Trajectories on the classical force field.
+        dynamics: Trajectories on the engine.
+        relaxations: Relaxations on the engine.
+    """
+
+    molecules: tuple[Molecules, ...]
+    engine: str = "gfn2"
+    level: str | None = None
+    seed: int = 0
+    force_limit: float = 30.0
+    batch: int = 20
+    mix: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "embedded": 0.10,
+            "scanned": 0.26,
+            "distorted": 0.22,
+            "thermal": 0.28,
+            "dynamics": 0.07,
+            "quenched": 0.07,
+        }
+    )
+    thermal: Dynamics = Dynamics()
+    dynamics: Dynamics = Dynamics(temperatures=(300.0, 500.0), n_frames=10, interval=10, warm_up=20)
+    relaxations: Relaxations = Relaxations()
+
+    def __post_init__(self) -> None:
+        unknown = [source for source in self.mix if source not in SOURCES]
+        if unknown:
+            raise ConfigError(f"Expected sources out of {', '.join(SOURCES)} in [mix], got {unknown[0]!r}.")
+        if min(self.mix.values(), default=0.0) < 0 or sum(self.mix.values()) <= 0:
+            raise ConfigError("Expected shares >= 0 in [mix], at least one above 0.")
+        if self.force_limit <= 0 or self.batch < 1 or self.seed < 0:
+            raise ConfigError("Expected force_limit > 0, batch >= 1 and seed >= 0.")
+        names = [name for group in self.molecules for name in group.by_name()]
+        if not names:
+            raise ConfigError("Expected at least one [[molecules]].")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ConfigError(f"Expected every molecule once, got {twice[0]!r} twice.")
+
+    def to_json(self) -> str:
+        """Return all settings as one line of text; equal plans give equal text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def _build(kind: type[Any], table: Mapping[str, Any], *, where: str) -> Any:
+    known = {item.name for item in fields(kind)}
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"Expected keys out of {', '.join(sorted(known))} in {where}, got {key!r}.")
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}.") from error
+
+
+def _overlaid(default: Dynamics | Relaxations, table: Mapping[str, Any]) -> dict[str, Any]:
+    return asdict(default) | dict(table)
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read a plan from a TOML file.
+
+    Raises:
+        InputError: There is no such file.
+        ConfigError: It is no TOML, or a key or value is wrong.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"Expected a plan, but {path} does not exist.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    if "molecules" not in table:
+        raise ConfigError(f"Expected at least one [[molecules]] in {path}, got none.")
+    for name in ("thermal", "dynamics", "relaxations"):
+        if name in table:
+            default = getattr(Plan, name)
+            table[name] = _build(type(default), _overlaid(default, table[name]), where=f"[{name}] of {path}")
+    table["molecules"] = [_build(Molecules, item, where=f"[[molecules]] of {path}") for item in table["molecules"]]
+    plan: Plan = _build(Plan, table, where=str(path))
+    return plan
+
+
+__all__ = ["SOURCES", "Dynamics", "Molecules", "Plan", "Relaxations", "read_plan"]

@@ -1,0 +1,289 @@
+"""The file of labelled structures: one SQLite database, written by one process, readable at any time by others.
+
+Arrays are little-endian float64 blobs. A task that is done and the frames it brought are written in one transaction, so
+an interrupted run can always be continued and never holds a frame twice.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pesx.errors import InputError
+
+FORMAT = 1
+"""Version of the tables below."""
+
+LABELLED = "ok"
+"""Outcome of a frame that has an energy and forces; any other outcome is the reason why it has none to offer."""
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE molecules (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, numbers BLOB NOT NULL,
+    charge INTEGER NOT NULL, multiplicity INTEGER NOT NULL, smiles TEXT NOT NULL);
+CREATE TABLE tasks (key TEXT PRIMARY KEY, outcome TEXT NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE frames (id INTEGER PRIMARY KEY, molecule INTEGER NOT NULL REFERENCES molecules(id),
+    task TEXT NOT NULL REFERENCES tasks(key), source TEXT NOT NULL, temperature REAL, trajectory TEXT NOT NULL,
+    positions BLOB NOT NULL, energy REAL, forces BLOB, outcome TEXT NOT NULL);
+CREATE INDEX frames_by_molecule ON frames (molecule, id);
+"""
+
+
+class MoleculeRow(NamedTuple):
+    """One molecule of a store: its atomic numbers in the order of every frame, total charge (e) and 2S+1."""
+
+    id: int
+    name: str
+    numbers: npt.NDArray[np.int64]
+    charge: int
+    multiplicity: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure and what the engine said about it.
+
+    Attributes:
+        positions: Angstrom, (N, 3).
+        source: How the structure was made.
+        trajectory: Frames with the same text are correlated: hold them out together.
+        temperature: K, NaN where it has no meaning.
+        energy: eV, NaN if refused.
+        forces: eV/angstrom, (N, 3), None if refused.
+        outcome: ``"ok"``, or why there is no label to train on.
+    """
+
+    positions: npt.NDArray[np.float64]
+    source: str
+    trajectory: str
+    temperature: float = float("nan")
+    energy: float = float("nan")
+    forces: npt.NDArray[np.float64] | None = None
+    outcome: str = LABELLED
+
+
+def _array(blob: bytes) -> npt.NDArray[np.float64]:
+    return np.frombuffer(blob, dtype="<f8").reshape(-1, 3).astype(np.float64)
+
+
+def _blob(array: npt.NDArray[np.float64]) -> bytes:
+    return np.ascontiguousarray(array, dtype="<f8").tobytes()
+
+
+class LabelStore:
+    """Read labelled structures, also while they are still being produced.
+
+    Args:
+        path: File made by ``pesx label``.
+
+    Raises:
+        InputError: There is no such file, or it is not a store of labels.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        if not self._path.is_file():
+            raise InputError(f"Expected a file of labels, but {self._path} does not exist. Make one with: pesx label")
+        self._connection = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True, timeout=60.0)
+        try:
+            self.meta = dict(self._connection.execute("SELECT key, value FROM meta"))
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise InputError(f"Expected a file made by `pesx label`, but {self._path} is not one: {error}.") from error
+        if int(self.meta["format"]) > FORMAT:
+            self._connection.close()
+            raise InputError(f"{self._path} has format {self.meta['format']}, newer than this pesx reads. Update pesx.")
+
+    @property
+    def level(self) -> str:
+        """Level of theory of every label, such as ``GFN2-xTB``."""
+        return str(self.meta["level"])
+
+    def molecules(self) -> list[MoleculeRow]:
+        """Return the molecules, in the order in which they were added."""
+        query = "SELECT id, name, numbers, charge, multiplicity FROM molecules ORDER BY id"
+        return [
+            MoleculeRow(id, name, np.frombuffer(numbers, dtype="<i8").astype(np.int64), charge, multiplicity)
+            for id, name, numbers, charge, multiplicity in self._connection.execute(query)
+        ]
+
+    def smiles(self, molecule_id: int) -> str:
+        """Return the SMILES of a molecule, empty if it was given as coordinates only."""
+        row = self._connection.execute("SELECT smiles FROM molecules WHERE id = ?", (molecule_id,)).fetchone()
+        if row is None:
+            raise InputError(f"Expected the number of a molecule in {self._path}, got {molecule_id}.")
+        return str(row[0])
+
+    def frames(self, molecule_id: int) -> dict[str, npt.NDArray[Any]]:
+        """Return all labelled frames of a molecule, oldest first.
+
+        Returns:
+            Arrays ``positions`` (K, N, 3) in angstrom, ``energy`` (K,) in eV, ``forces`` (K, N, 3) in eV/angstrom,
+            ``source`` (K,) and ``trajectory`` (K,) of str, ``temperature`` (K,) in K.
+        """
+        query = (
+            "SELECT positions, energy, forces, source, COALESCE(temperature, 'nan'), trajectory FROM frames"
+            " WHERE molecule = ? AND outcome = ? ORDER BY id"
+        )
+        rows = self._connection.execute(query, (molecule_id, LABELLED)).fetchall()
+        size = [row.numbers.size for row in self.molecules() if row.id == molecule_id]
+        if not size:
+            raise InputError(f"Expected the number of a molecule in {self._path}, got {molecule_id}.")
+        shape = (len(rows), size[0], 3)
+        return {
+            "positions": np.array([_array(row[0]) for row in rows], dtype=np.float64).reshape(shape),
+            "energy": np.array([row[1] for row in rows], dtype=np.float64),
+            "forces": np.array([_array(row[2]) for row in rows], dtype=np.float64).reshape(shape),
+            "source": np.array([row[3] for row in rows], dtype=np.str_),
+            "temperature": np.array([float(row[4]) for row in rows], dtype=np.float64),
+            "trajectory": np.array([row[5] for row in rows], dtype=np.str_),
+        }
+
+    def counts(self) -> list[tuple[str, str, str, int]]:
+        """Return how many frames there are by (molecule name, source, outcome)."""
+        query = (
+            "SELECT m.name, f.source, f.outcome, COUNT(*) FROM frames f JOIN molecules m ON m.id = f.molecule"
+            " GROUP BY m.id, f.source, f.outcome ORDER BY m.id, f.source, f.outcome"
+        )
+        return list(self._connection.execute(query))
+
+    def failed_tasks(self) -> list[tuple[str, str]]:
+        """Return the tasks that brought nothing, with the reason."""
+        return list(self._connection.execute("SELECT key, outcome FROM tasks WHERE outcome != ?", (LABELLED,)))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_labels(path: str | Path) -> Iterator[tuple[MoleculeRow, dict[str, npt.NDArray[Any]]]]:
+    """Yield each molecule of a store with its frames; see :meth:`LabelStore.frames`."""
+    with LabelStore(path) as store:
+        for molecule in store.molecules():
+            yield molecule, store.frames(molecule.id)
+
+
+class LabelWriter:
+    """Write labelled structures; makes the file, or continues one with the same settings.
+
+    Args:
+        path: File to make or to continue.
+        meta: Facts that must be equal when a file is continued: level of theory, engine, plan.
+        notes: Facts that may differ between runs, such as versions.
+
+    Raises:
+        InputError: The file exists and was made with other settings.
+    """
+
+    def __init__(self, path: str | Path, meta: Mapping[str, str], *, notes: Mapping[str, str]) -> None:
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(self._path, timeout=60.0, isolation_level=None)
+        try:
+            self._open({"format": str(FORMAT), "energy_unit": "eV", "length_unit": "angstrom", **meta}, notes)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _open(self, meta: dict[str, str], notes: Mapping[str, str]) -> None:
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute("BEGIN IMMEDIATE")
+        with self._connection:
+            is_new = self._connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
+            if is_new:
+                for statement in _TABLES.split(";"):
+                    self._connection.execute(statement)
+                self._connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+            stored = dict(self._connection.execute("SELECT key, value FROM meta"))
+            for key, value in meta.items():
+                if stored.get(key) != value:
+                    raise InputError(
+                        f"Expected {self._path} to have been made with the same {key}, to continue it."
+                        f" It has {stored.get(key)!r}, asked for was {value!r}. Choose another file."
+                    )
+            runs = json.loads(stored.get("runs", "[]"))
+            runs.append(dict(notes))
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('runs', ?)", (json.dumps(runs),))
+
+    def add_molecule(
+        self, name: str, numbers: npt.NDArray[np.int64], *, charge: int, multiplicity: int, smiles: str
+    ) -> int:
+        """Return the number of a molecule, which is added if the file does not have it."""
+        found = self._connection.execute("SELECT id, numbers FROM molecules WHERE name = ?", (name,)).fetchone()
+        blob = np.ascontiguousarray(numbers, dtype="<i8").tobytes()
+        if found is not None:
+            if found[1] != blob:
+                raise InputError(f"{self._path} holds another molecule called {name!r}. Give this one another name.")
+            return int(found[0])
+        row = (name, blob, charge, multiplicity, smiles)
+        insert = "INSERT INTO molecules (name, numbers, charge, multiplicity, smiles) VALUES (?, ?, ?, ?, ?)"
+        with closing(self._connection.execute(insert, row)) as cursor:
+            return int(cursor.lastrowid or 0)
+
+    def done(self) -> set[str]:
+        """Return the keys of the tasks that need not be done again."""
+        return {key for (key,) in self._connection.execute("SELECT key FROM tasks")}
+
+    def add_task(self, key: str, molecule_id: int, frames: Iterable[Frame], *, outcome: str, seconds: float) -> None:
+        """Record in one transaction that a task is done and what it brought.
+
+        Args:
+            key: Name of the task.
+            molecule_id: From :meth:`add_molecule`.
+            frames: Labelled and refused structures.
+            outcome: ``"ok"``, or why the task brought nothing.
+            seconds: How long it took.
+        """
+        rows = [
+            (
+                molecule_id,
+                key,
+                frame.source,
+                None if np.isnan(frame.temperature) else float(frame.temperature),
+                frame.trajectory,
+                _blob(frame.positions),
+                None if np.isnan(frame.energy) else float(frame.energy),
+                None if frame.forces is None else _blob(frame.forces),
+                frame.outcome,
+            )
+            for frame in frames
+        ]
+        self._connection.execute("BEGIN IMMEDIATE")
+        with self._connection:
+            self._connection.execute("INSERT INTO tasks VALUES (?, ?, ?)", (key, outcome, seconds))
+            self._connection.executemany(
+                "INSERT INTO frames (molecule, task, source, temperature, trajectory, positions, energy, forces,"
+                " outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+__all__ = ["LABELLED", "Frame", "LabelStore", "LabelWriter", "MoleculeRow", "read_labels"]

@@ -1,0 +1,183 @@
+"""Labelled frames in memory, checked once when they are read.
+
+Where they come from is anything that fills :class:`FrameSource`: the label store, or an extxyz file
+(:mod:`pesx.training.extxyz`).
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pesx.errors import InputError
+
+HEAVIEST_ELEMENT = 118
+
+
+class FrameSource(Protocol):
+    """Anything that holds labelled frames of molecules at one level of theory."""
+
+    @property
+    def level(self) -> str:
+        """Level of theory of all labels, as a short text."""
+        ...
+
+    def molecules(self) -> Iterable[tuple[Any, str, Any, int, int]]:
+        """Return (id, name, atomic numbers, charge, multiplicity) of each molecule."""
+        ...
+
+    def frames(self, molecule_id: Any) -> Mapping[str, Any]:
+        """Return the frames of one molecule.
+
+        Keys: ``positions`` (K, N, 3) in angstrom, ``energy`` (K,) in eV, ``forces`` (K, N, 3) in eV/angstrom,
+        ``temperature`` (K,) in K, ``trajectory`` (K,).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MoleculeFrames:
+    """Labelled frames of one molecule.
+
+    Attributes:
+        name: For people.
+        numbers: Atomic numbers, (N,).
+        charge: Total charge, e.
+        multiplicity: Spin multiplicity, 1 for a singlet.
+        positions: Angstrom, (K, N, 3).
+        energy: eV, (K,), float64.
+        forces: eV/angstrom, (K, N, 3).
+        temperature: Of the trajectory a frame was taken from, K; NaN where there is none, (K,).
+        trajectory: Frames with one number are neighbours in time, (K,).
+    """
+
+    name: str
+    numbers: NDArray[np.int64]
+    charge: int
+    multiplicity: int
+    positions: NDArray[np.float32]
+    energy: NDArray[np.float64]
+    forces: NDArray[np.float32]
+    temperature: NDArray[np.float64]
+    trajectory: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.energy)
+
+    def take(self, rows: NDArray[Any]) -> "MoleculeFrames":
+        """Return some of the frames, by numbers or by a mask."""
+        return replace(
+            self,
+            positions=self.positions[rows],
+            energy=self.energy[rows],
+            forces=self.forces[rows],
+            temperature=self.temperature[rows],
+            trajectory=self.trajectory[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled frames of several molecules at one level of theory."""
+
+    level: str
+    molecules: tuple[MoleculeFrames, ...]
+
+    def __len__(self) -> int:
+        return sum(len(molecule) for molecule in self.molecules)
+
+    @property
+    def elements(self) -> list[int]:
+        """Atomic numbers that occur, ascending."""
+        return sorted({int(number) for molecule in self.molecules for number in molecule.numbers})
+
+    def digest(self) -> str:
+        """Return a SHA-256 of all structures and labels, independent of the file they were stored in."""
+        total = hashlib.sha256(self.level.encode())
+        for molecule in self.molecules:
+            total.update(f"{molecule.name} {molecule.charge} {molecule.multiplicity} {len(molecule)}".encode())
+            for array in (molecule.numbers, molecule.positions, molecule.energy, molecule.forces):
+                total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()
+
+
+def load(source: FrameSource) -> Dataset:
+    """Read every frame of a source and check the labels.
+
+    Raises:
+        InputError: A label is not finite, has the wrong shape, or an element does not exist; the frame is named.
+    """
+    molecules = []
+    for molecule_id, name, numbers, charge, multiplicity in source.molecules():
+        frames = source.frames(molecule_id)
+        if len(np.asarray(frames["energy"])):
+            molecules.append(_molecule(name, numbers, (charge, multiplicity), frames))
+    if not molecules:
+        raise InputError("Expected labelled frames, found none. Label some structures first.")
+    return Dataset(str(source.level), tuple(molecules))
+
+
+def without_hot_frames(dataset: Dataset, max_force: float) -> Dataset:
+    """Drop frames in which the force on an atom is above a limit.
+
+    Args:
+        dataset: What to filter.
+        max_force: Largest norm allowed, eV/angstrom.
+    """
+    kept = []
+    for molecule in dataset.molecules:
+        largest = np.linalg.norm(molecule.forces, axis=-1).max(axis=-1)
+        kept.append(molecule.take(largest <= max_force))
+    return replace(dataset, molecules=tuple(molecule for molecule in kept if len(molecule)))
+
+
+def _molecule(
+    name: str, numbers: Sequence[int], charge_and_multiplicity: tuple[int, int], frames: Mapping[str, Any]
+) -> MoleculeFrames:
+    atoms = np.asarray(numbers, dtype=np.int64)
+    if atoms.ndim != 1 or not np.all((atoms >= 1) & (atoms <= HEAVIEST_ELEMENT)):
+        raise InputError(
+            f"Molecule {name!r}: expected a list of atomic numbers from 1 to {HEAVIEST_ELEMENT}, got {atoms.tolist()}. "
+            "Correct the elements."
+        )
+    n_frames, n_atoms = len(np.asarray(frames["energy"])), len(atoms)
+    arrays = {
+        key: _checked(f"{name!r}, {key}", frames[key], shape)
+        for key, shape in (
+            ("positions", (n_frames, n_atoms, 3)),
+            ("energy", (n_frames,)),
+            ("forces", (n_frames, n_atoms, 3)),
+        )
+    }
+    _, trajectory = np.unique(np.asarray(frames["trajectory"]), return_inverse=True)
+    charge, multiplicity = charge_and_multiplicity
+    return MoleculeFrames(
+        name=name,
+        numbers=atoms,
+        charge=int(charge),
+        multiplicity=int(multiplicity),
+        positions=arrays["positions"].astype(np.float32),
+        energy=arrays["energy"],
+        forces=arrays["forces"].astype(np.float32),
+        temperature=np.asarray(frames["temperature"], dtype=np.float64),
+        trajectory=trajectory.astype(np.int64),
+    )
+
+
+def _checked(what: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"Molecule {what}: expected numbers of shape {shape}, got {error}. Relabel it.") from error
+    if array.shape != shape:
+        raise InputError(f"Molecule {what}: expected the shape {shape}, got {array.shape}. Relabel it.")
+    bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"Molecule {what}: expected finite numbers, got NaN or infinity in frame {bad[0]} "
+            f"({len(bad)} of {len(array)} frames). Remove or relabel these frames."
+        )
+    return array

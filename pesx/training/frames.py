@@ -1,0 +1,198 @@
+"""Frames ready for the network: neighbour pairs found once, batches cut from one compact table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pesx.so3krates.graph import GraphBatch
+from pesx.training.dataset import Dataset, MoleculeFrames
+from pesx.training.reference import References
+from pesx.typing import Float, Tensor
+
+Columns = dict[str, NDArray[Any]]
+
+CHUNK = 256
+"""Frames whose distances are looked at together; bounds the memory needed."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Frames of any molecules with their labels.
+
+    Attributes:
+        graph: Atoms and pairs of all frames.
+        energy: Label less the references, eV.
+        forces: Labels, eV/angstrom.
+        atom_weight: Weight of the atom's frame over the number of real atoms, 0 for padding.
+        frame_weight: Weight of the frame over the number of real frames, 0 for padding.
+    """
+
+    graph: GraphBatch
+    energy: Float[Tensor, "G"]
+    forces: Float[Tensor, "A 3"]
+    atom_weight: Float[Tensor, "A"]
+    frame_weight: Float[Tensor, "G"]
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Fixed size of padded batches, so that a compiled step sees one shape only.
+
+    Attributes:
+        atoms: Real and padding atoms.
+        pairs: Real and padding pairs.
+        frames: Real and padding frames; padding atoms are owned by padding frames.
+        first: Number of the first frame that may own padding atoms.
+        width: Atoms of the largest frame.
+    """
+
+    atoms: int
+    pairs: int
+    frames: int
+    first: int
+    width: int
+
+
+class FrameTable:
+    """All frames of a data set, with their neighbour pairs and with energies from which the references are taken.
+
+    Args:
+        dataset: Labelled frames.
+        references: Reference energies of all its elements.
+        cutoff: Atoms closer than this are neighbours, angstrom.
+        large_force: Frames with the largest force f get the weight 1 / (1 + f / large_force), eV/angstrom.
+    """
+
+    def __init__(self, dataset: Dataset, references: References, *, cutoff: float, large_force: float = np.inf) -> None:
+        self.molecules = dataset.molecules
+        self.cutoff = cutoff
+        self.molecule = np.concatenate([np.full(len(m), i) for i, m in enumerate(self.molecules)])
+        self.temperature = np.concatenate([m.temperature for m in self.molecules])
+        self.weight = np.concatenate([1 / (1 + _largest_force(m) / large_force) for m in self.molecules])
+        self._row = np.concatenate([np.arange(len(m)) for m in self.molecules])
+        self._energy = np.concatenate([m.energy - references.total(m.numbers) for m in self.molecules])
+        found = [find_pairs(m, cutoff) for m in self.molecules]
+        self._pairs = np.concatenate([pairs for pairs, _ in found], axis=1)
+        self.n_pairs = np.concatenate([counts for _, counts in found])
+        self.n_atoms = np.array([len(m.numbers) for m in self.molecules])[self.molecule]
+        self._first_pair = np.concatenate([[0], np.cumsum(self.n_pairs)])
+
+    def __len__(self) -> int:
+        return len(self.molecule)
+
+    def packed(self, order: NDArray[np.int64], *, batch_frames: int, batch_pairs: int) -> Iterator[NDArray[np.int64]]:
+        """Cut an order of frames into batches within both limits; a frame with too many pairs comes alone."""
+        start = 0
+        while start < len(order):
+            pairs = np.cumsum(self.n_pairs[order[start : start + batch_frames]])
+            stop = start + max(1, int(np.searchsorted(pairs, batch_pairs, side="right")))
+            yield order[start:stop]
+            start = stop
+
+    def padding(self, *, batch_frames: int, batch_pairs: int) -> Padding:
+        """Return a size that holds every batch of :meth:`packed`."""
+        width = int(self.n_atoms.max())
+        # Padding pairs need two ends that are no neighbours, hence two atoms more.
+        n_atoms = int(np.sort(self.n_atoms)[-batch_frames:].sum()) + 2
+        return Padding(
+            atoms=n_atoms,
+            pairs=max(batch_pairs, int(self.n_pairs.max())),
+            frames=batch_frames + -(-n_atoms // width),
+            first=batch_frames,
+            width=width,
+        )
+
+    def batch(self, frames: NDArray[np.int64], padding: Padding | None = None) -> Batch:
+        """Put frames into one batch, padded if a size is given."""
+        molecules = [self.molecules[i] for i in self.molecule[frames]]
+        rows = self._row[frames]
+        sizes = self.n_atoms[frames]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        pairs = [
+            self._pairs[:, self._first_pair[frame] : self._first_pair[frame + 1]].astype(np.int64) + start
+            for frame, start in zip(frames, starts[:-1], strict=True)
+        ]
+        n_atoms, n_frames = int(starts[-1]), len(frames)
+        owner, weight = np.repeat(np.arange(n_frames), sizes), self.weight[frames]
+        columns = {
+            "numbers": np.concatenate([m.numbers for m in molecules]),
+            "positions": np.concatenate([m.positions[row] for m, row in zip(molecules, rows, strict=True)]),
+            "pairs": np.concatenate(pairs, axis=1),
+            "owner": owner,
+            "place": np.arange(n_atoms) - starts[owner],
+            "energy": self._energy[frames].astype(np.float32),
+            "forces": np.concatenate([m.forces[row] for m, row in zip(molecules, rows, strict=True)]),
+            "atom_weight": (weight[owner] / n_atoms).astype(np.float32),
+            "frame_weight": (weight / n_frames).astype(np.float32),
+        }
+        width = int(sizes.max())
+        if padding is not None:
+            columns, width = self._padded(columns, padding), padding.width
+        return _as_batch(columns, width)
+
+    def _padded(self, columns: Columns, padding: Padding) -> Columns:
+        """Add atoms that are nobody's neighbours, and pairs of two of them beyond the cutoff."""
+        n_atoms, n_frames, n_pairs = len(columns["numbers"]), len(columns["energy"]), columns["pairs"].shape[1]
+        atoms, frames = padding.atoms - n_atoms, padding.frames - n_frames
+        far_apart = np.zeros((atoms, 3), dtype=np.float32)
+        far_apart[1:, 0] = 2 * self.cutoff
+        apart = np.array([[n_atoms], [n_atoms + 1]])
+        added = {
+            "numbers": np.ones(atoms, dtype=np.int64),
+            "positions": far_apart,
+            "pairs": np.repeat(apart, padding.pairs - n_pairs, axis=1),
+            "owner": padding.first + np.arange(atoms) // padding.width,
+            "place": np.arange(atoms) % padding.width,
+            "energy": np.zeros(frames, dtype=np.float32),
+            "forces": np.zeros((atoms, 3), dtype=np.float32),
+            "atom_weight": np.zeros(atoms, dtype=np.float32),
+            "frame_weight": np.zeros(frames, dtype=np.float32),
+        }
+        return {
+            name: np.concatenate([column, added[name]], axis=-1 if name == "pairs" else 0)
+            for name, column in columns.items()
+        }
+
+
+def _as_batch(columns: Columns, width: int) -> Batch:
+    tensors = {name: torch.from_numpy(column) for name, column in columns.items()}
+    graph = GraphBatch(
+        positions=tensors["positions"],
+        numbers=tensors["numbers"],
+        molecule=tensors["owner"],
+        slot=tensors["owner"] * width + tensors["place"],
+        pair_i=tensors["pairs"][0],
+        pair_j=tensors["pairs"][1],
+        n_molecules=len(tensors["energy"]),
+        width=width,
+    )
+    labels = {name: tensors[name] for name in ("energy", "forces", "atom_weight", "frame_weight")}
+    return Batch(graph, **labels)
+
+
+def _largest_force(molecule: MoleculeFrames) -> NDArray[np.float32]:
+    largest: NDArray[np.float32] = np.linalg.norm(molecule.forces, axis=-1).max(axis=-1)
+    return largest
+
+
+def find_pairs(molecule: MoleculeFrames, cutoff: float) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Return the neighbour pairs of all frames end to end, each pair once, and how many each frame has.
+
+    Args:
+        molecule: Frames.
+        cutoff: Angstrom.
+    """
+    first, second = np.triu_indices(len(molecule.numbers), k=1)
+    ends = np.stack([first, second]).astype(np.int16)
+    pairs, counts = [], []
+    for start in range(0, len(molecule), CHUNK):
+        positions = molecule.positions[start : start + CHUNK]
+        apart = positions[:, first] - positions[:, second]
+        near = np.einsum("kpx,kpx->kp", apart, apart) < cutoff * cutoff
+        pairs.append(ends[:, np.nonzero(near)[1]])
+        counts.append(near.sum(axis=1))
+    return np.concatenate(pairs, axis=1), np.concatenate(counts)

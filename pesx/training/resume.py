@@ -1,0 +1,126 @@
+"""The state of a training run on disk: one safetensors file, replaced as a whole, so no kill leaves half of one."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from pesx.errors import RunFolderError
+from pesx.typing import Tensor
+
+FORMAT = "1"
+
+
+@dataclass
+class Position:
+    """Where a training run stands.
+
+    Attributes:
+        step: Optimiser steps made.
+        epoch: Passes through the data begun before this one.
+        batch: Batches taken from this pass.
+        elapsed: Time spent, s.
+        skipped: Steps left out because the gradient was not finite.
+        best_score: Lowest score of a validation so far, see :func:`pesx.training.trainer.score`.
+        best_step: Where that was.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    elapsed: float = 0.0
+    skipped: int = 0
+    best_score: float = float("inf")
+    best_step: int = 0
+
+
+def save_state(
+    path: Path,
+    position: Position,
+    *,
+    model: torch.nn.Module,
+    averaged: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    identity: dict[str, Any],
+) -> None:
+    """Write the state beside the old one and then over it.
+
+    Args:
+        path: File to replace.
+        position: Where the run stands.
+        model: Weights being trained.
+        averaged: Their running average.
+        optimiser: Its moments are stored.
+        identity: What a run must share with this one to continue it.
+    """
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"averaged.{name}": tensor for name, tensor in averaged.state_dict().items()}
+    for index, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    header = {
+        "format": FORMAT,
+        "position": json.dumps(asdict(position)),
+        "identity": json.dumps(identity, sort_keys=True),
+    }
+    beside = path.with_name(path.name + ".part")
+    save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, beside, metadata=header)
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def load_state(
+    path: Path,
+    *,
+    model: torch.nn.Module,
+    averaged: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    identity: dict[str, Any],
+) -> Position:
+    """Put a stored state into the modules and the optimiser; see :func:`save_state`.
+
+    Raises:
+        RunFolderError: The file is unreadable, or belongs to a run with another network, seed, or other data.
+    """
+    header, tensors = _read(path)
+    stored = json.loads(header["identity"])
+    changed = [key for key in identity if stored.get(key) != json.loads(json.dumps(identity[key]))]
+    if changed:
+        raise RunFolderError(
+            f"Expected to continue {path} with the same {', '.join(changed)}, got another. "
+            "Give what it was begun with, or train into a new folder."
+        )
+    model.load_state_dict(_below(tensors, "model."))
+    averaged.load_state_dict(_below(tensors, "averaged."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _below(tensors, "optimiser.").items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    return Position(**json.loads(header["position"]))
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise RunFolderError(
+            f"Expected the state of a training run in {path}, which cannot be read: {error}."
+        ) from error
+    if header.get("format") != FORMAT:
+        raise RunFolderError(
+            f"Expected a training state of format {FORMAT} in {path}, got {header.get('format')!r}. "
+            "Continue it with the version of pesx that wrote it."
+        )
+    return header, tensors
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

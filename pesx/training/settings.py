@@ -1,0 +1,126 @@
+"""Everything that decides a training run, readable from TOML."""
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pesx.errors import ConfigError
+from pesx.so3krates.model import So3kratesSettings
+from pesx.training.loss import LossSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of a training run. Give ``n_steps``, ``time_budget_s`` or both; the first to be reached ends the run.
+
+    Attributes:
+        model: The network.
+        loss: Weights and scales of the loss.
+        batch_frames: Most frames in a batch.
+        batch_pairs: Most atom pairs in a batch; a frame that would exceed it goes into the next one.
+        n_steps: Optimiser steps, 0 for no limit.
+        time_budget_s: Time for training, s, 0 for no limit. The learning rate reaches zero when it is spent.
+        learning_rate: Peak of the schedule.
+        warmup_steps: Steps from zero to the peak.
+        weight_decay: Decoupled weight decay, per unit of learning rate.
+        clip_norm: The gradient is scaled down to this norm.
+        ema_decay: Averaging of weights; the averaged weights are the result.
+        max_force: Frames with a larger force on an atom are left out of the training, eV/angstrom.
+        validation_fraction: Part of the frames held out, as whole trajectories.
+        validation_frames: Most frames looked at in the validations along the way; the last one takes all.
+        validate_every: Steps between validations.
+        checkpoint_every_s: Time between checkpoints, s.
+        compile: Compile the training step with torch.compile; falls back to the plain step where there is no compiler.
+        threads: CPU threads.
+        seed: Of the weights, the split and the order of frames.
+    """
+
+    model: So3kratesSettings = field(default_factory=So3kratesSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    batch_frames: int = 8
+    batch_pairs: int = 4096
+    n_steps: int = 0
+    time_budget_s: float = 0.0
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    weight_decay: float = 1e-3
+    clip_norm: float = 10.0
+    ema_decay: float = 0.999
+    max_force: float = 40.0
+    validation_fraction: float = 0.05
+    validation_frames: int = 200
+    validate_every: int = 500
+    checkpoint_every_s: float = 60.0
+    compile: bool = False
+    threads: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive = (
+            *("batch_frames", "batch_pairs", "learning_rate", "warmup_steps", "clip_norm", "max_force"),
+            *("validation_frames", "validate_every", "checkpoint_every_s", "threads"),
+        )
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"Expected {name} above 0, got {getattr(self, name)!r}. Give a positive number.")
+        for name in ("n_steps", "time_budget_s", "weight_decay", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"Expected {name} of 0 or more, got {getattr(self, name)!r}.")
+        for name in ("ema_decay", "validation_fraction"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(f"Expected {name} between 0 and 1, got {getattr(self, name)!r}. Give a fraction.")
+        if not (self.n_steps or self.time_budget_s):
+            raise ConfigError("Expected n_steps or time_budget_s, got neither. Say when the training is to end.")
+
+
+def read_settings(path: str | Path) -> TrainingSettings:
+    """Read settings from a TOML file; tables ``[model]`` and ``[loss]`` hold the nested settings.
+
+    Raises:
+        ConfigError: The file is not TOML, a key is unknown, or a value is out of range.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"Expected a TOML file, but {path} cannot be read: {error}.") from error
+    return from_table(TrainingSettings, table)
+
+
+def from_table(kind: type[T], table: dict[str, Any], where: str = "") -> T:
+    """Build a settings dataclass from a table of plain values, the nested ones too; lists become tuples.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is out of range.
+    """
+    nested = {"model": So3kratesSettings, "loss": LossSettings}
+    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
+            raise ConfigError(f"Unknown setting {where + key!r}. {hint}")
+        if isinstance(value, dict):
+            values[key] = from_table(nested[key], value, f"{key}.")
+        else:
+            values[key] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"A setting in [{where or 'the top table'}] has the wrong type: {error}.") from error
+
+
+def to_table(settings: Any) -> dict[str, Any]:
+    """Return a settings dataclass as plain values; the reverse of :func:`from_table`."""
+    table: dict[str, Any] = {}
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if is_dataclass(value):
+            table[item.name] = to_table(value)
+        else:
+            table[item.name] = list(value) if isinstance(value, tuple) else value
+    return table

@@ -1,0 +1,113 @@
+"""From a batch to its loss: energies and forces of the network against the labels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.func import functional_call, grad
+
+from pesx.so3krates.graph import GraphBatch
+from pesx.so3krates.model import So3krates
+from pesx.training.frames import Batch, FrameTable, Padding
+from pesx.training.loss import LossSettings, energy_loss, force_loss
+from pesx.training.settings import TrainingSettings
+from pesx.typing import Float, Tensor
+
+
+@dataclass(frozen=True)
+class LossStep:
+    """A way from frames to their differentiable loss.
+
+    Attributes:
+        loss: From a batch and the energy weight to the loss.
+        table: Where the frames are.
+        padding: Of the batches, if they are padded.
+        how: For people.
+    """
+
+    loss: Callable[[Batch, float], Tensor]
+    table: FrameTable
+    padding: Padding | None
+    how: str
+
+    def __call__(self, frames: NDArray[np.int64], energy_weight: float) -> Tensor:
+        """Return the loss of some frames."""
+        return self.loss(self.table.batch(frames, self.padding), energy_weight)
+
+
+def energy_and_forces(
+    model: So3krates, graph: GraphBatch, *, create_graph: bool
+) -> tuple[Float[Tensor, "G"], Float[Tensor, "A 3"]]:
+    """Return interaction energies (eV) and forces (eV/angstrom) of a batch.
+
+    Args:
+        model: The network.
+        graph: Atoms and pairs.
+        create_graph: Whether the forces are to be differentiated again.
+    """
+    positions = graph.positions.detach().requires_grad_()
+    energy = model.interaction_energies(replace(graph, positions=positions))
+    (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=create_graph)
+    return energy, -gradient
+
+
+def loss_of(
+    settings: LossSettings, batch: Batch, energy: Tensor, forces: Tensor, energy_weight: float | Tensor
+) -> Tensor:
+    """Return the loss of predictions for a batch."""
+    force_error = force_loss(forces, batch.forces, batch.atom_weight, settings.force_scale)
+    energy_error = energy_loss(energy, batch.energy, batch.frame_weight, settings.energy_scale)
+    return settings.force_weight * force_error + energy_weight * energy_error
+
+
+def make_loss_step(model: So3krates, settings: TrainingSettings, table: FrameTable) -> LossStep:
+    """Return the compiled step if it is wanted and there is a compiler, and the plain one otherwise."""
+
+    def plain(batch: Batch, energy_weight: float) -> Tensor:
+        energy, forces = energy_and_forces(model, batch.graph, create_graph=True)
+        return loss_of(settings.loss, batch, energy, forces, energy_weight)
+
+    eager = LossStep(plain, table, None, "plain step")
+    if not settings.compile:
+        return eager
+    padding = table.padding(batch_frames=settings.batch_frames, batch_pairs=settings.batch_pairs)
+    compiled = LossStep(_compiled(model, settings.loss), table, padding, "compiled step")
+    try:
+        compiled(np.arange(1), settings.loss.energy_weight).backward()  # type: ignore[no-untyped-call]
+    except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as error:
+        return replace(eager, how=f"plain step, as the compiler failed ({type(error).__name__})")
+    model.zero_grad(set_to_none=True)
+    return compiled
+
+
+class _Interaction(torch.nn.Module):
+    """The network as a module whose call gives interaction energies, which is what ``functional_call`` can call."""
+
+    def __init__(self, model: So3krates) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, graph: GraphBatch) -> Float[Tensor, "G"]:
+        return self.model.interaction_energies(graph)
+
+
+def _compiled(model: So3krates, settings: LossSettings) -> Callable[[Batch, float], Tensor]:
+    """Compile forces and loss together: a compiled graph has one backward, so the forces must be inside."""
+    module = _Interaction(model)
+
+    def loss(weights: dict[str, Tensor], batch: Batch, energy_weight: Tensor) -> Tensor:
+        def total(positions: Tensor) -> tuple[Tensor, Tensor]:
+            energy = functional_call(module, weights, (replace(batch.graph, positions=positions),))
+            return energy.sum(), energy
+
+        gradient, energy = grad(total, has_aux=True)(batch.graph.positions)
+        return loss_of(settings, batch, energy, -gradient, energy_weight)
+
+    run = torch.compile(loss, dynamic=False, fullgraph=True)
+
+    def call(batch: Batch, energy_weight: float) -> Tensor:
+        return run(dict(module.named_parameters()), batch, torch.tensor(energy_weight))
+
+    return call

@@ -1,0 +1,264 @@
+"""Training from labelled frames to a model file.
+
+The order of frames follows from (seed, pass), so the place in the data is all that a checkpoint has to say about
+randomness: on CPU a run that was killed and continued ends with the weights of one that was not.
+"""
+
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pesx.errors import InputError, RunFolderError
+from pesx.so3krates import checkpoint
+from pesx.so3krates.model import So3krates
+from pesx.training.card import model_card
+from pesx.training.dataset import Dataset, without_hot_frames
+from pesx.training.evaluate import Errors, errors_of, evaluate
+from pesx.training.frames import FrameTable
+from pesx.training.progress import Reporter
+from pesx.training.reference import References, fit_references
+from pesx.training.resume import Position, load_state, save_state
+from pesx.training.schedule import ema_decay, learning_rate, progress
+from pesx.training.settings import TrainingSettings, to_table
+from pesx.training.split import split
+from pesx.training.step import LossStep, make_loss_step
+
+STATE = "state.safetensors"
+BEST = "best.safetensors"
+MODEL = "model.safetensors"
+CURVES = "curves.jsonl"
+
+FORCE_UNIT = 35.0
+"""meV/angstrom; with :data:`ENERGY_UNIT`, errors that count as equally bad when the best weights are chosen."""
+
+ENERGY_UNIT = 0.4
+"""kcal/mol."""
+
+MOST_SKIPPED = 100
+"""Training stops after so many gradients that were not finite."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training works on: the frames, cut in two, and their references."""
+
+    training: Dataset
+    validation: Dataset
+    references: References
+    table: FrameTable
+    validation_table: FrameTable
+    digest: str
+
+
+def train(
+    settings: TrainingSettings,
+    data: Dataset,
+    out_folder: str | Path,
+    *,
+    resume: bool = False,
+    tests: Mapping[str, Dataset] | None = None,
+) -> Path:
+    """Train a model and write it, with its card, to ``model.safetensors`` in a folder.
+
+    The weights are the running average with the best validation. Measurements along the way are in ``curves.jsonl``.
+
+    Args:
+        settings: Of network and training.
+        data: Labelled frames.
+        out_folder: Made if it does not exist.
+        resume: Continue the run in this folder if there is one.
+        tests: Further frames, by name, whose errors go into the card.
+
+    Returns:
+        The model file.
+
+    Raises:
+        InputError: The frames cannot be split, or training diverged.
+        RunFolderError: The folder holds a run and ``resume`` is false, or it holds another one.
+    """
+    folder = Path(out_folder)
+    if (folder / STATE).exists() and not resume:
+        raise RunFolderError(f"Expected a new folder, but {folder} holds a training run. Resume it, or choose another.")
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(settings.threads)
+    prepared = prepare(settings, data)
+    run = _Run(settings, prepared, folder)
+    run.restore()
+    with Reporter(folder / CURVES, run.at.step) as reporter:
+        reporter.say(
+            f"{len(prepared.table)} frames for training, {len(prepared.validation_table)} for validation, "
+            f"{sum(p.numel() for p in run.model.parameters())} weights, {run.loss_step.how}"
+        )
+        run.advance(reporter)
+    return run.finish(tests or {})
+
+
+def prepare(settings: TrainingSettings, data: Dataset) -> Prepared:
+    """Split the frames, fit the references and find the neighbours; the same settings always give the same result."""
+    cool = without_hot_frames(data, settings.max_force)
+    training, validation = split(cool, settings.validation_fraction, seed=settings.seed)
+    references = fit_references(training)
+    cutoff = settings.model.cutoff
+    return Prepared(
+        training=training,
+        validation=validation,
+        references=references,
+        table=FrameTable(training, references, cutoff=cutoff, large_force=settings.loss.large_force),
+        validation_table=FrameTable(validation, references, cutoff=cutoff),
+        digest=data.digest(),
+    )
+
+
+def score(errors: Errors) -> float:
+    """Return the number by which weights are chosen, lower is better: both errors in units of their targets."""
+    return errors.force_mae / FORCE_UNIT + errors.energy_mae / ENERGY_UNIT
+
+
+def frame_order(n_frames: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Return the order of frames in one pass through the data."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(n_frames)
+
+
+class _Run:
+    """One training run in memory: weights, their average, the optimiser, and where it stands."""
+
+    def __init__(self, settings: TrainingSettings, prepared: Prepared, folder: Path) -> None:
+        self.settings = settings
+        self.prepared = prepared
+        self.folder = folder
+        self.at = Position()
+        with torch.random.fork_rng():
+            torch.manual_seed(settings.seed)
+            self.model = So3krates(replace(settings.model, levels=(prepared.training.level,)))
+        self.model.check_elements(torch.tensor(prepared.training.elements))
+        self.model.set_reference_energies(prepared.references.energies)
+        self.averaged = copy.deepcopy(self.model)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            amsgrad=True,
+            fused=True,
+        )
+        self.loss_step: LossStep = make_loss_step(self.model, settings, prepared.table)
+        self._identity = {"data": prepared.digest, "model": to_table(settings.model), "seed": settings.seed}
+        n_validation = len(prepared.validation_table)
+        chosen = frame_order(n_validation, seed=settings.seed, epoch=0)[: settings.validation_frames]
+        self._validation_frames = np.sort(chosen)
+
+    def restore(self) -> None:
+        """Continue from the state in the folder, if there is one."""
+        path = self.folder / STATE
+        if path.exists():
+            self.at = load_state(
+                path, model=self.model, averaged=self.averaged, optimiser=self.optimiser, identity=self._identity
+            )
+
+    def advance(self, reporter: Reporter) -> None:
+        """Train until the steps or the time are used up."""
+        settings, at = self.settings, self.at
+        began = time.perf_counter() - at.elapsed
+        saved_at, losses = at.elapsed, []
+        batches = self._batches()
+        while (done := progress(settings, at.step, at.elapsed)) < 1:
+            losses.append(self._step(next(batches), done))
+            at.elapsed = time.perf_counter() - began
+            if at.step % settings.validate_every == 0:
+                self._validate(reporter, float(np.nanmean(losses)), done)
+                losses = []
+            if at.elapsed - saved_at > settings.checkpoint_every_s:
+                self._save()
+                saved_at = at.elapsed
+            reporter.step(at.step, done, at.elapsed)
+        if losses:
+            self._validate(reporter, float(np.nanmean(losses)), 1.0)
+        self._save()
+
+    def finish(self, tests: Mapping[str, Dataset]) -> Path:
+        """Evaluate the best weights on all held-out frames and write the model with its card."""
+        best, _ = checkpoint.load(self.folder / BEST)
+        prepared = self.prepared
+        table = prepared.validation_table
+        errors = {"validation": errors_of(best, table, np.arange(len(table)))}
+        errors |= {name: evaluate(best, data) for name, data in tests.items()}
+        card = model_card(
+            self.settings,
+            prepared.training,
+            prepared.validation,
+            references=prepared.references,
+            digest=prepared.digest,
+            errors=errors,
+            run={**asdict(self.at), "how": self.loss_step.how},
+        )
+        checkpoint.save(self.folder / MODEL, best, card)
+        return self.folder / MODEL
+
+    def _batches(self) -> Iterator[NDArray[np.int64]]:
+        """Go through the data without end, from where the run stands; the place is moved on by :meth:`_step`."""
+        settings, table, at = self.settings, self.prepared.table, self.at
+        while True:
+            order = frame_order(len(table), seed=settings.seed, epoch=at.epoch)
+            cut = table.packed(order, batch_frames=settings.batch_frames, batch_pairs=settings.batch_pairs)
+            yield from islice(cut, at.batch, None)
+            at.epoch, at.batch = at.epoch + 1, 0
+
+    def _step(self, frames: NDArray[np.int64], done: float) -> float:
+        settings, at = self.settings, self.at
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(settings, at.step, done)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.loss_step(frames, settings.loss.energy_weight_at(done))
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm, foreach=True)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            self._average()
+        else:
+            at.skipped += 1
+            if at.skipped > MOST_SKIPPED:
+                raise InputError(
+                    f"Expected finite gradients, got {at.skipped} that were not, the last at step {at.step}. "
+                    "Lower the learning rate, or look for bad labels."
+                )
+        at.step += 1
+        at.batch += 1
+        return float(loss.detach())
+
+    def _average(self) -> None:
+        keep = ema_decay(self.settings, self.at.step)
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - keep)
+
+    def _validate(self, reporter: Reporter, train_loss: float, done: float) -> None:
+        table, at = self.prepared.validation_table, self.at
+        errors = errors_of(self.averaged, table, self._validation_frames)[0]
+        record: dict[str, Any] = {
+            "step": at.step,
+            "epoch": at.epoch,
+            "elapsed_s": round(at.elapsed, 1),
+            "learning_rate": learning_rate(self.settings, at.step, done),
+            "train_loss": train_loss,
+            **{key: errors.as_table()[key] for key in ("force_mae", "force_rmse", "energy_mae", "energy_rmse")},
+        }
+        reporter.measured(record)
+        if score(errors) < at.best_score:
+            at.best_score, at.best_step = score(errors), at.step
+            checkpoint.save(self.folder / BEST, self.averaged, {"validation": record})
+
+    def _save(self) -> None:
+        save_state(
+            self.folder / STATE,
+            self.at,
+            model=self.model,
+            averaged=self.averaged,
+            optimiser=self.optimiser,
+            identity=self._identity,
+        )

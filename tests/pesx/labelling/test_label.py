@@ -1,0 +1,122 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pesx.engines import XtbEngine
+from pesx.errors import InputError
+from pesx.labelling import LabelStore, Plan, label, label_geometries, read_labels
+from pesx.labelling.plan import Molecules
+from pesx.labelling.store import LabelWriter
+from pesx.labelling.tasks import sampling_tasks
+
+PLAN = Plan((Molecules(150, smiles={"methanol": "CO"}),), batch=2, mix={"scanned": 0.5, "embedded": 0.5})
+FEW = replace(PLAN, molecules=(Molecules(8, smiles={"methanol": "CO"}),))
+
+_RUN = """
+import sys
+from pesx.labelling import Plan, label
+from pesx.labelling.plan import Molecules
+if __name__ == "__main__":
+    plan = Plan((Molecules(150, smiles={"methanol": "CO"}),), batch=2, mix={"scanned": 0.5, "embedded": 0.5})
+    label(plan, sys.argv[1])
+"""
+
+
+def _done(path: Path) -> int:
+    with suppress(InputError), LabelStore(path) as store:
+        return sum(len(store.frames(molecule.id)["energy"]) for molecule in store.molecules())
+    return 0
+
+
+def test_a_killed_run_goes_on_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    script, path = tmp_path / "run.py", tmp_path / "killed.db"
+    script.write_text(_RUN)
+    root = str(Path(__file__).parents[3])
+    process = subprocess.Popen([sys.executable, str(script), str(path)], env={**os.environ, "PYTHONPATH": root})
+    while _done(path) < 10 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 10 <= _done(path) < 140
+    with LabelWriter(path, {}, notes={}) as writer:
+        done_before = writer.done()
+
+    resumed = label(PLAN, path)
+    assert resumed.n_done == sum(task.key not in done_before for task in sampling_tasks(PLAN)) > 0
+    straight = {
+        frame.trajectory: frame
+        for task in sampling_tasks(PLAN)
+        for frame in task.run(XtbEngine())
+        if frame.outcome == "ok"
+    }
+    ((_, frames),) = read_labels(path)
+    assert sorted(frames["trajectory"]) == sorted(straight)
+    for trajectory, positions, energy in zip(
+        *(frames[key] for key in ("trajectory", "positions", "energy")), strict=True
+    ):
+        np.testing.assert_array_equal(positions, straight[trajectory].positions)
+        assert energy == pytest.approx(straight[trajectory].energy, abs=1e-9)
+    assert label(PLAN, path).n_done == 0
+
+
+def test_two_workers_give_the_labels_of_one(tmp_path: Path) -> None:
+    for n_workers in (1, 2):
+        label(FEW, tmp_path / f"{n_workers}.db", n_workers=n_workers)
+    frames = [next(read_labels(tmp_path / f"{n_workers}.db"))[1] for n_workers in (1, 2)]
+    first, second = (one["energy"][np.argsort(one["trajectory"])] for one in frames)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_store_says_how_it_was_made_and_the_table_what_it_holds(tmp_path: Path) -> None:
+    plan = replace(FEW, force_limit=0.3, mix={"distorted": 1.0})
+    out = StringIO()
+    done = label(plan, tmp_path / "a.db", console=Console(file=out, width=100))
+    with LabelStore(tmp_path / "a.db") as store:
+        assert store.level == "GFN2-xTB"
+        assert store.meta["energy_unit"] == "eV"
+        assert json.loads(store.meta["plan"])["force_limit"] == 0.3
+        assert "numpy" in json.loads(store.meta["runs"])[0]
+    assert done.n_labels + done.refusals().total() == 8
+    assert done.refusals()["force above 0.3 eV/angstrom"] > 0
+    assert "4/4" in out.getvalue()
+    Console(file=out, width=100).print(done.table())
+    assert "methanol" in out.getvalue()
+
+
+def test_another_plan_needs_another_file(tmp_path: Path) -> None:
+    label(FEW, tmp_path / "a.db")
+    with pytest.raises(InputError, match="same plan"):
+        label(replace(FEW, seed=9), tmp_path / "a.db")
+
+
+def test_geometries_of_a_file(tmp_path: Path) -> None:
+    water = "O 0 0 0\nH 0.97 0 0\nH -0.24 0.94 0\n"
+    text = (
+        f"3\nname=water\n{water}3\nname=water\n{water}"
+        "2\ncharge=-1\nO 0 0 0\nH 0 0 0.97\n2\ncharge=1 spin=3\nO 0 0 0\nH 0 0 1.03\n"
+    )
+    (tmp_path / "minima.extxyz").write_text(text)
+    done = label_geometries(tmp_path / "minima.extxyz", XtbEngine(), tmp_path / "a.db")
+    assert done.n_labels == 4
+    found = {molecule.name: (molecule, frames) for molecule, frames in read_labels(tmp_path / "a.db")}
+    assert [(row.charge, row.multiplicity) for row, _ in found.values()] == [(0, 1), (-1, 1), (1, 3)]
+    assert list(found) == ["water", "HO", "HO#2"]
+    row, frames = found["water"]
+    energy, _ = XtbEngine().evaluate(row.numbers, frames["positions"][0])
+    np.testing.assert_allclose(frames["energy"], [energy, energy], atol=1e-9)
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.xyz"):
+        label_geometries(tmp_path / "nothing.xyz", XtbEngine(), tmp_path / "a.db")

@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pesx.engines import XtbEngine
+from pesx.labelling.plan import SOURCES, Dynamics, Molecules, Plan, Relaxations
+from pesx.labelling.store import Frame
+from pesx.labelling.tasks import GivenTask, SamplingTask, TaskMolecule, sampling_tasks
+
+PLAN = Plan(
+    (Molecules(60, smiles={"methanol": "CO", "ammonia": "N"}),),
+    batch=6,
+    mix=dict.fromkeys(SOURCES, 1.0),
+    thermal=Dynamics(n_frames=4, interval=20, warm_up=20),
+    dynamics=Dynamics((300.0, 500.0), n_frames=5, interval=3, warm_up=2),
+    relaxations=Relaxations(n_frames=6),
+)
+
+
+def _task(source: str, number: int = 0, plan: Plan = PLAN) -> SamplingTask:
+    tasks = sampling_tasks(plan)
+    return next(
+        task for task in tasks if (task.molecule.name, task.source, task.number) == ("methanol", source, number)
+    )
+
+
+def test_tasks_hold_the_frames_asked_for_under_different_keys() -> None:
+    tasks = sampling_tasks(PLAN)
+    assert len({task.key for task in tasks}) == len(tasks)
+    for name in ("methanol", "ammonia"):
+        for source in SOURCES:
+            mine = [task for task in tasks if (task.molecule.name, task.source) == (name, source)]
+            assert sum(task.n_frames for task in mine) == 10
+
+
+def test_all_molecules_and_sources_advance_together() -> None:
+    tasks = sampling_tasks(replace(PLAN, molecules=(Molecules(6000, smiles={"a": "CO", "b": "N"}),)))
+    half = tasks[: len(tasks) // 2]
+    for name in ("a", "b"):
+        for source in SOURCES:
+            done, all_of_it = (
+                sum(task.n_frames for task in some if (task.molecule.name, task.source) == (name, source))
+                for some in (half, tasks)
+            )
+            assert done == pytest.approx(all_of_it / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_frames_are_labelled_tagged_and_repeatable(source: str) -> None:
+    task = _task(source)
+    engine = XtbEngine()
+    frames = task.run(engine)
+    assert len(frames) <= task.n_frames
+    assert len(frames) >= min(4, task.n_frames)
+    for frame in frames:
+        assert frame.source == source
+        assert frame.trajectory.startswith(task.key)
+        assert np.isfinite(frame.temperature) == (source in ("thermal", "dynamics"))
+        energy, forces = engine.evaluate(np.array(task.molecule.numbers), frame.positions)
+        assert frame.energy == pytest.approx(energy, abs=1e-6)
+        np.testing.assert_allclose(frame.forces, forces, atol=1e-3)
+    is_one_trajectory = len({frame.trajectory for frame in frames}) == 1
+    assert is_one_trajectory == (source in ("thermal", "dynamics", "quenched"))
+    again = task.run(engine)
+    np.testing.assert_array_equal([one.positions for one in again], [one.positions for one in frames])
+
+
+def test_different_tasks_differ() -> None:
+    first, second = (_task("scanned", number).run(XtbEngine())[0] for number in (0, 1))
+    assert not np.allclose(first.positions, second.positions)
+
+
+def test_trajectories_take_temperatures_in_turn() -> None:
+    assert [_task("dynamics", number).run(XtbEngine())[0].temperature for number in (0, 1)] == [300.0, 500.0]
+
+
+def test_quenches_end_in_minima_of_the_engine() -> None:
+    frames = _task("quenched").run(XtbEngine())
+    assert np.abs(frames[-1].forces).max() < 0.02
+    assert frames[-1].energy == min(frame.energy for frame in frames)
+
+
+def test_strong_forces_and_refusals_are_outcomes_with_reasons() -> None:
+    water = TaskMolecule("water", "", (8, 1, 1))
+    good = np.array([[0.0, 0, 0], [0.97, 0, 0], [-0.24, 0.94, 0]])
+    task = GivenTask(water, 0, np.stack([good, 0.5 * good, np.zeros((3, 3))]), "given", force_limit=30.0)
+    outcomes = [frame.outcome for frame in task.run(XtbEngine())]
+    assert outcomes == ["ok", "force above 30 eV/angstrom", "Too close interatomic distances found"]
+
+
+def test_a_trajectory_the_engine_refuses_ends_with_the_reason() -> None:
+    frames: list[Frame] = _task("dynamics").run(XtbEngine(max_cycles=1))
+    assert len(frames) == 1
+    assert "not converged" in frames[0].outcome
+    assert frames[0].forces is None

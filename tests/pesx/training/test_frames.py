@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.training.dataset import Dataset, MoleculeFrames
+from pesx.training.frames import FrameTable, find_pairs
+from pesx.training.loss import LossSettings
+from pesx.training.reference import References
+from pesx.training.step import energy_and_forces, loss_of
+
+CUTOFF = 3.0
+
+
+def frames(numbers, n_frames, seed):
+    random = np.random.default_rng(seed)
+    n = len(numbers)
+    grid = np.stack(np.meshgrid(*[np.arange(3)] * 3), axis=-1).reshape(-1, 3)[:n] * 1.3
+    return MoleculeFrames(
+        name=f"molecule {seed}",
+        numbers=np.array(numbers),
+        charge=0,
+        multiplicity=1,
+        positions=(grid + 0.1 * random.normal(size=(n_frames, n, 3))).astype(np.float32),
+        energy=random.normal(size=n_frames) - 100,
+        forces=random.normal(size=(n_frames, n, 3)).astype(np.float32),
+        temperature=np.full(n_frames, 300.0),
+        trajectory=np.arange(n_frames),
+    )
+
+
+@pytest.fixture
+def table():
+    molecules = (frames([1, 8, 1], 5, 0), frames([6, 1, 1, 1, 1, 8, 7, 1, 1], 4, 1))
+    return FrameTable(Dataset("toy", molecules), References(dict.fromkeys((1, 6, 7, 8), -10.0), 4), cutoff=CUTOFF)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return So3krates(So3kratesSettings(features=24, n_layers=2, n_heads=4, degrees=(1, 2), cutoff=CUTOFF, n_radial=8))
+
+
+def test_pairs_are_those_within_the_cutoff():
+    molecule = frames([6] * 9, 3, 2)
+    pairs, counts = find_pairs(molecule, CUTOFF)
+    distance = np.linalg.norm(molecule.positions[:, :, None] - molecule.positions[:, None], axis=-1)
+    expected = [[(i, j) for i in range(9) for j in range(i + 1, 9) if apart[i, j] < CUTOFF] for apart in distance]
+    assert [tuple(pair) for pair in pairs.T.tolist()] == [pair for frame in expected for pair in frame]
+    assert counts.tolist() == [len(frame) for frame in expected]
+
+
+def test_references_are_taken_from_the_energies(table):
+    batch = table.batch(np.array([0, 5]))
+    expected = [table.molecules[0].energy[0] + 30, table.molecules[1].energy[0] + 90]
+    np.testing.assert_allclose(batch.energy, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch_pairs", [1, 40, 10_000])
+def test_packing_keeps_every_frame_and_both_limits(table, batch_pairs):
+    order = np.random.default_rng(0).permutation(len(table))
+    batches = list(table.packed(order, batch_frames=4, batch_pairs=batch_pairs))
+    np.testing.assert_array_equal(np.concatenate(batches), order)
+    assert all(len(batch) <= 4 for batch in batches)
+    assert all(table.n_pairs[batch].sum() <= batch_pairs or len(batch) == 1 for batch in batches)
+
+
+@pytest.mark.parametrize("chosen", [[0], [1, 6], [8, 0, 7, 2], [5, 6, 7, 8]])
+def test_padding_changes_neither_loss_nor_gradient(table, model, chosen):
+    padding = table.padding(batch_frames=4, batch_pairs=150)
+    results = []
+    for pad in (None, padding):
+        batch = table.batch(np.array(chosen), pad)
+        model.zero_grad()
+        energy, forces = energy_and_forces(model, batch.graph, create_graph=True)
+        loss = loss_of(LossSettings(), batch, energy, forces, 0.3)
+        loss.backward()
+        gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        results.append((loss.detach(), gradient))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-4)
+
+
+def test_padded_batches_have_one_shape(table):
+    padding = table.padding(batch_frames=4, batch_pairs=150)
+    order = np.arange(len(table))
+    shapes = set()
+    for chosen in table.packed(order, batch_frames=4, batch_pairs=150):
+        graph = table.batch(chosen, padding).graph
+        shapes.add((graph.positions.shape, graph.pair_i.shape, graph.n_molecules, graph.width))
+        assert torch.unique(graph.slot).numel() == graph.slot.numel()
+        assert graph.slot.max() < graph.n_molecules * graph.width
+    assert len(shapes) == 1
+
+
+def test_forces_are_minus_the_gradient(table, model):
+    model.double()
+    graph = table.batch(np.array([1, 7])).graph
+    positions = graph.positions.double()
+    _, forces = energy_and_forces(model, replace(graph, positions=positions), create_graph=False)
+    direction = torch.randn(positions.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    h = 1e-4
+    with torch.no_grad():
+        up, down = (
+            model.interaction_energies(replace(graph, positions=positions + s * h * direction)) for s in (1, -1)
+        )
+    assert (-(up - down).sum() / (2 * h)).item() == pytest.approx((forces * direction).sum().item(), rel=1e-5)

@@ -1,0 +1,158 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pesx.errors import InputError, RunFolderError
+from pesx.so3krates import checkpoint
+from pesx.so3krates.model import So3kratesSettings
+from pesx.training import trainer
+from pesx.training.dataset import Dataset, MoleculeFrames
+from pesx.training.evaluate import evaluate
+from pesx.training.loss import LossSettings
+from pesx.training.progress import Reporter
+from pesx.training.settings import TrainingSettings
+from pesx.training.trainer import BEST, CURVES, MODEL, STATE, frame_order, train
+
+MODEL_SETTINGS = So3kratesSettings(features=16, n_layers=1, degrees=(1, 2), n_heads=2, cutoff=4.0, n_radial=8)
+SETTINGS = TrainingSettings(
+    model=MODEL_SETTINGS,
+    n_steps=12,
+    batch_frames=4,
+    batch_pairs=30,
+    learning_rate=3e-3,
+    warmup_steps=3,
+    validation_fraction=0.2,
+    validate_every=5,
+)
+
+
+def springs(numbers, n_frames, seed):
+    """Frames of a molecule whose bonds to the first atom are springs of 5 eV/angstrom^2 and 1.2 angstrom."""
+    random = np.random.default_rng(seed)
+    n = len(numbers)
+    corners = 1.2 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0]])[:n]
+    positions = corners + 0.1 * random.normal(size=(n_frames, n, 3))
+    bonds = positions[:, 1:] - positions[:, :1]
+    length = np.linalg.norm(bonds, axis=-1, keepdims=True)
+    pull = -5.0 * (length - 1.2) * bonds / length
+    energy = 2.5 * np.square(length - 1.2).sum(axis=(1, 2)) - 100.0 * n
+    return MoleculeFrames(
+        name=f"springs {n}",
+        numbers=np.array(numbers),
+        charge=0,
+        multiplicity=1,
+        positions=positions.astype(np.float32),
+        energy=energy,
+        forces=np.concatenate([-pull.sum(axis=1, keepdims=True), pull], axis=1).astype(np.float32),
+        temperature=np.where(np.arange(n_frames) % 10 < 5, 300.0, 500.0),
+        trajectory=np.arange(n_frames) // 5,
+    )
+
+
+@pytest.fixture(scope="module")
+def data():
+    return Dataset("springs", (springs([8, 1, 1], 40, 0), springs([6, 1, 1, 1, 1], 40, 1)))
+
+
+def weights(folder):
+    model, _ = checkpoint.load(folder / MODEL)
+    return model.state_dict()
+
+
+class Interrupting(Reporter):
+    """Ends the run in the middle, as an interruption at the keyboard would."""
+
+    def step(self, step, done, elapsed):
+        super().step(step, done, elapsed)
+        if step == 8:
+            raise KeyboardInterrupt
+
+
+def test_interrupted_and_resumed_gives_identical_weights(data, tmp_path, monkeypatch):
+    settings = replace(SETTINGS, checkpoint_every_s=1e-9)
+    train(settings, data, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "Reporter", Interrupting)
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, data, tmp_path / "parts")
+    assert not (tmp_path / "parts" / MODEL).exists()
+    train(settings, data, tmp_path / "parts", resume=True)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    curves = [(tmp_path / name / CURVES).read_text().splitlines() for name in ("whole", "parts")]
+    steps = [[json.loads(line)["step"] for line in lines] for lines in curves]
+    assert steps == [[5, 10, 12]] * 2
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_training_learns_springs(data, tmp_path, seed):
+    settings = replace(
+        SETTINGS, n_steps=150, validate_every=50, learning_rate=1e-2, seed=seed, loss=LossSettings(energy_weight=0.3)
+    )
+    path = train(settings, data, tmp_path)
+    model, card = checkpoint.load(path)
+    before = np.abs(np.concatenate([molecule.forces.ravel() for molecule in data.molecules])).mean()
+    assert card["errors"]["validation"][0]["force_mae"] < 0.5 * 1e3 * before
+    assert card["level_of_theory"] == "springs"
+    assert card["elements"] == [1, 6, 8]
+    assert sum(card["training_frames"].values()) + sum(card["validation_frames"].values()) == len(data)
+    assert model.settings.levels == ("springs",)
+
+
+def test_evaluation_groups_and_offsets(data, tmp_path):
+    model, _ = checkpoint.load(train(SETTINGS, data, tmp_path))
+    plain = evaluate(model, data)
+    shifted = Dataset(data.level, tuple(replace(m, energy=m.energy + 1.0) for m in data.molecules))
+    moved = evaluate(model, shifted)
+    names = [(errors.name, errors.temperature) for errors in plain]
+    assert names[0] == ("all", None)
+    assert len(names) == 1 + 2 + 4
+    assert ("springs 5", 500.0) in names
+    for a, b in zip(plain, moved, strict=True):
+        assert b.energy_mae == pytest.approx(a.energy_mae, abs=1e-3)
+        assert a.energy_offset - b.energy_offset == pytest.approx(23.0605, abs=1e-2)
+        assert a.force_mae == b.force_mae
+    assert plain[0].n_frames == plain[1].n_frames + plain[2].n_frames
+
+
+def test_a_running_folder_is_not_overwritten(data, tmp_path):
+    train(SETTINGS, data, tmp_path)
+    with pytest.raises(RunFolderError, match="Resume"):
+        train(SETTINGS, data, tmp_path)
+
+
+def test_resume_refuses_other_data(data, tmp_path):
+    train(SETTINGS, data, tmp_path)
+    other = Dataset(data.level, (springs([8, 1, 1], 40, 5), springs([6, 1, 1, 1, 1], 40, 6)))
+    with pytest.raises(RunFolderError, match="same data"):
+        train(SETTINGS, other, tmp_path, resume=True)
+
+
+def test_a_damaged_state_is_named(data, tmp_path):
+    train(SETTINGS, data, tmp_path)
+    (tmp_path / STATE).write_bytes((tmp_path / STATE).read_bytes()[:1000])
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        train(SETTINGS, data, tmp_path, resume=True)
+
+
+def test_unknown_elements_are_named_before_training(data, tmp_path):
+    settings = replace(SETTINGS, model=replace(MODEL_SETTINGS, elements=(1, 6)))
+    with pytest.raises(InputError, match="8"):
+        train(settings, data, tmp_path)
+
+
+def test_time_budget_ends_the_run_with_annealed_rate(data, tmp_path):
+    settings = replace(SETTINGS, n_steps=0, time_budget_s=0.5, validate_every=10_000)
+    train(settings, data, tmp_path)
+    last = json.loads((tmp_path / CURVES).read_text().splitlines()[-1])
+    assert last["learning_rate"] == 0
+    assert (tmp_path / BEST).exists()
+
+
+def test_every_pass_sees_every_frame_once_in_another_order():
+    first, second = (frame_order(50, seed=1, epoch=epoch) for epoch in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert list(first) != list(second)
