@@ -83,9 +83,9 @@ class BasinHopping:
         accepted = usable & Metropolis()(rise, walkers.kT, settled.uniform)
 
         has_left = ~is_same
-        # A drift of zero when the aimed share is met: up by (1 - share) in one case, down by share in the other.
-        scale = walkers.scale * torch.where(has_left, 1 - self.gain * (1 - self.leave), 1 + self.gain * self.leave)
-        change = torch.where(accepted, 1 - self.gain * (1 - self.accept), 1 + self.gain * self.accept)
+        # The logarithms do not drift where the aimed share is met: down by (1 - share) in one case, up by share in the other.
+        scale = walkers.scale * torch.exp(self.gain * torch.where(has_left, self.leave - 1, self.leave))
+        change = torch.exp(self.gain * torch.where(accepted, self.accept - 1, self.accept))
         is_judged = usable & has_left & torch.isfinite(walkers.energy) & (self.ladder == 1)
         kT = torch.where(is_judged, walkers.kT * change, walkers.kT)  # noqa: N806
         low, high = (self.kT * factor for factor in self.kT_range)

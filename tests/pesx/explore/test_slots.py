@@ -81,7 +81,9 @@ def test_a_nan_in_one_slot_leaves_the_others_bit_identical(minima: Positions, vi
         def faulty(positions: Positions) -> Evaluation:
             now = potential(positions)
             row = torch.arange(len(positions)) == victim
-            return Evaluation(now.energy.masked_fill(row, torch.nan), now.forces.masked_fill(row[:, None, None], torch.nan))
+            return Evaluation(
+                now.energy.masked_fill(row, torch.nan), now.forces.masked_fill(row[:, None, None], torch.nan)
+            )
 
         slots._potential = faulty
     else:

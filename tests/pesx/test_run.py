@@ -1,0 +1,165 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pesx.config import from_table, read_toml, to_table
+from pesx.errors import ConfigError, InputError, RunFolderError
+from pesx.explore.exploration import INTERRUPTED
+from pesx.landscape.store import RunStore
+from pesx.run import ExploreSettings, Run, read_settings
+
+LJ8 = ExploreSettings("LJ8", n_minima=1000, potential="lennard-jones", seed=3, max_quenches=250, precision="float64")
+SHORT = replace(LJ8, max_quenches=30)
+
+_KILLED = """
+import os, random, signal, sys, time
+from dataclasses import replace
+from pathlib import Path
+from pesx.landscape.store import RunStore
+from pesx.run import ExploreSettings, Run
+
+folder, kills = Path(sys.argv[1]), int(sys.argv[2])
+settings = eval(sys.argv[3])
+
+
+def explore():
+    run = Run.resume(folder) if folder.exists() else Run.start(settings, folder)
+    run.exploration.sizes = replace(run.exploration.sizes, commit_every=0.05)
+    run.go()
+
+
+def n_quenches():
+    try:
+        with RunStore.read(folder) as store:
+            return store.n_quenches
+    except Exception:
+        return 0
+
+
+for kill in range(kills):
+    # The parent has computed nothing, so that a fork of it is as good as a new process, and much faster.
+    child = os.fork()
+    if not child:
+        explore()
+        os._exit(3)
+    target = n_quenches() + 10
+    while n_quenches() < target:
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the child ended before it was killed"
+        time.sleep(0.01)
+    time.sleep(random.random() * 0.03)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL, "the child ended before it was killed"
+    print(n_quenches(), flush=True)
+"""
+
+
+def finish(settings, folder):
+    with Run.start(settings, folder) as run:
+        return run.go()
+
+
+def everything(folder):
+    """All that a run has stored, as plain values and arrays."""
+    with RunStore.read(folder) as store:
+        assert store.check() == []
+        minima, quenches = store.minima(), store.quenches()
+    tables = {f"minima.{name}": value for name, value in vars(minima).items()}
+    tables |= {f"quenches.{name}": value for name, value in vars(quenches).items()}
+    return tables
+
+
+def assert_same(one, other):
+    for name, value in one.items():
+        np.testing.assert_array_equal(np.asarray(value), np.asarray(other[name]), err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A run of some tens of quenches; not to be written to."""
+    folder = tmp_path_factory.mktemp("short") / "run"
+    finish(SHORT, folder)
+    return folder
+
+
+def test_the_same_seed_gives_the_same_run(short, tmp_path):
+    finish(SHORT, tmp_path / "again")
+    assert_same(everything(short), everything(tmp_path / "again"))
+
+
+def test_another_seed_gives_another_run(short, tmp_path):
+    finish(replace(SHORT, seed=4), tmp_path / "other")
+    energies = [everything(folder)["quenches.energy"][:10] for folder in (short, tmp_path / "other")]
+    assert not np.array_equal(*energies)
+
+
+def test_a_run_killed_three_times_ends_as_if_it_had_not_been(tmp_path):
+    folder = tmp_path / "killed"
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, folder, "3", repr(LJ8)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    stored = [int(line) for line in done.stdout.split()]
+    assert 0 < stored[0] < stored[1] < stored[2] < LJ8.max_quenches
+    before = everything(folder)
+    assert len(before["quenches.walker"]) == stored[-1]
+    with Run.resume(folder) as run:
+        assert run.go() == "used the 250 quenches allowed"
+    after = everything(folder)
+    n_minima = len(before["minima.energy"])
+    assert torch.equal(after["minima.positions"][:n_minima], before["minima.positions"])
+    finish(LJ8, tmp_path / "uninterrupted")
+    assert_same(everything(tmp_path / "uninterrupted"), after)
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(short, tmp_path):
+    with Run.start(SHORT, tmp_path / "run") as run:
+        assert run.go(lambda progress: run.exploration.interrupt() if progress.n_quenches > 10 else None) == INTERRUPTED
+    with Run.resume(tmp_path / "run") as run:
+        run.go()
+    assert_same(everything(short), everything(tmp_path / "run"))
+
+
+def test_settings_come_back_as_they_were_written(tmp_path):
+    settings = replace(LJ8, max_quenches=1, energy_window=float("inf"), method="basin-hopping", max_time=7200.5)
+    finish(settings, tmp_path / "run")
+    assert read_settings(tmp_path / "run") == settings
+    assert from_table(ExploreSettings, read_toml(tmp_path / "run" / "config.toml")) == settings
+    assert from_table(ExploreSettings, to_table(settings)) == settings
+
+
+def test_a_run_with_a_limit_raised_is_one_that_had_it_from_the_start(short, tmp_path):
+    finish(replace(SHORT, max_quenches=1), tmp_path / "run")
+    with Run.resume(tmp_path / "run", max_quenches=SHORT.max_quenches) as run:
+        run.go()
+    assert read_settings(tmp_path / "run") == SHORT
+    assert_same(everything(short), everything(tmp_path / "run"))
+
+
+def test_a_run_that_cannot_be_set_up_leaves_the_folder_free(tmp_path):
+    with pytest.raises(InputError, match="molecule with bonds"):
+        Run.start(ExploreSettings("LJ7", potential="gfn2"), tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_run_is_not_started_twice(short):
+    before = everything(short)
+    with pytest.raises(RunFolderError, match="holds one already"):
+        Run.start(SHORT, short)
+    assert_same(before, everything(short))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_minima", 0), ("max_time", -1.0), ("energy_window", 0.0), ("ladder", 0.5), ("workers", 0), ("seed", -1)],
+)
+def test_settings_out_of_range(name, value):
+    with pytest.raises(ConfigError, match=name):
+        replace(LJ8, **{name: value})
