@@ -2,5 +2,6 @@
 
 from pesx.identity.cluster import ClusterIdentity
 from pesx.identity.molecular import MolecularIdentity
+from pesx.identity.surface import SurfaceIdentity
 
-__all__ = ["ClusterIdentity", "MolecularIdentity"]
+__all__ = ["ClusterIdentity", "MolecularIdentity", "SurfaceIdentity"]

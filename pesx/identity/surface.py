@@ -1,20 +1,28 @@
 """When two points on a fixed surface are the same: where they are, and nothing else."""
 
+from dataclasses import dataclass
+
 import torch
 
 from pesx.typing import Fingerprints, PerReplica, Positions
 
 
+@dataclass(frozen=True)
 class SurfaceIdentity:
-    """Identity of points in an external field, where moving or turning makes another point (Müller-Brown).
+    """Identity of points in an external field, where moving or turning makes another point (an ``Identity``).
 
-    A :class:`~pesx.protocols.Identity`.
+    Attributes:
+        axes: The Cartesian axes that the field depends on; Müller-Brown's is a plane.
     """
 
+    axes: tuple[int, ...] = (0, 1)
+
     def fingerprint(self, positions: Positions) -> Fingerprints:
-        """Return the coordinates, angstrom."""
-        return positions.flatten(1)
+        """Return the coordinates along the axes, angstrom."""
+        return positions[..., list(self.axes)].flatten(1)
 
     def distance(self, a: Positions, b: Positions) -> PerReplica:
-        """Return the RMSD without any alignment, angstrom."""
-        return torch.sqrt(((a - b) ** 2).sum(dim=-1).mean(dim=-1))
+        """Return the RMSD along the axes without any alignment, angstrom."""
+        apart = (a - b)[..., list(self.axes)]
+        rmsd: PerReplica = torch.sqrt((apart**2).sum(dim=-1).mean(dim=-1))
+        return rmsd

@@ -1,0 +1,45 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pesx.errors import ConfigError
+from pesx.explore.stop import Progress, Stop
+
+NOW = Progress(
+    n_minima=10,
+    n_stored=12,
+    lowest=-1.0,
+    n_quenches=100,
+    n_since_new=40,
+    n_evaluations=9000,
+    occupancy=1.0,
+    seconds=60.0,
+    visits=torch.ones(10, dtype=torch.long),
+)
+
+
+@pytest.mark.parametrize(
+    ("stop", "words"),
+    [
+        (Stop(n_minima=10), "10 minima"),
+        (Stop(n_minima=11, max_evaluations=9000), "9000 force evaluations"),
+        (Stop(n_minima=11, max_quenches=100), "100 quenches"),
+        (Stop(n_minima=11, max_seconds=59), "59 s"),
+        (Stop(n_minima=11, patience=1, least_patience=40), "nothing new"),
+    ],
+)
+def test_the_first_limit_met_is_named(stop: Stop, words: str) -> None:
+    assert words in (stop.reason(NOW) or "")
+
+
+def test_within_all_limits_the_search_goes_on() -> None:
+    stop = Stop(n_minima=11, max_evaluations=9001, max_quenches=101, max_seconds=61, patience=4, least_patience=40)
+    assert stop.reason(NOW) is None
+    assert stop.reason(replace(NOW, n_since_new=48)) is not None
+
+
+@pytest.mark.parametrize("wrong", [{"n_minima": 0}, {"max_evaluations": 0}, {"max_quenches": -1}, {"max_seconds": 0.0}])
+def test_limits_of_zero_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="above 0"):
+        Stop(**({"n_minima": 1} | wrong))  # type: ignore[arg-type]
