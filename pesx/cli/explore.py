@@ -1,0 +1,222 @@
+"""``pesx explore``: start or resume a run, show how it goes, and say what it brought."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from math import inf
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from pesx.chemistry.read import read_molecule
+from pesx.cli.amounts import read_energy, read_time
+from pesx.cli.display import Display
+from pesx.cli.report import Listing, Report
+from pesx.cli.streams import clean_stdout, put, say
+from pesx.config import from_table, read_toml, to_table
+from pesx.errors import ConfigError, InputError
+from pesx.explore.exploration import INTERRUPTED, Exploration
+from pesx.landscape.store import RunStore
+from pesx.registry import REDUCED
+from pesx.run import LIMITS, ExploreSettings, Run, is_reduced, read_settings
+
+RUNS = Path("runs")
+"""Where runs go that were given no folder."""
+
+_LOG_WIDTH = 120
+_STOPPING = b"\npesx: stopping after the round under way; once more stops at once.\n"
+
+
+def run(arguments: Namespace) -> int:
+    """Explore as asked, and return the exit code."""
+    with clean_stdout():
+        report, signals = _explore(arguments)
+    if arguments.json:
+        put(json.dumps(report.as_json(), allow_nan=False))
+    return 128 + signals[0] if report.reason == INTERRUPTED and signals else 0
+
+
+def _explore(arguments: Namespace) -> tuple[Report, list[int]]:
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
+    with _opened(arguments) as search, (search.folder / "log.txt").open("a", encoding="utf-8") as log:
+        arguments.out = str(search.folder)
+        heading = _heading(search)
+        console.print(heading, soft_wrap=True)
+        log.write(heading + "\n")
+        settings = search.settings
+        display = Display(settings.stop, is_reduced=is_reduced(settings), console=console, log=log)
+        try:
+            with _interrupts(search.exploration) as signals, display:
+                reason = search.go(display)
+        except KeyboardInterrupt:
+            say(f"pesx: go on with: {_onward(search)}")
+            raise
+        report = _report(search, reason)
+        for out in (console, Console(file=log, width=_LOG_WIDTH, markup=False, highlight=False, emoji=False)):
+            report.show(out)
+    return report, signals
+
+
+def _opened(arguments: Namespace) -> Run:
+    """Return the run that was asked for, set up and ready to go."""
+    asked = _asked(arguments)
+    if arguments.resume:
+        if "out" not in arguments:
+            raise InputError("Expected --out RUN beside --resume; came none. Name the folder of the run to go on with.")
+        return _resumed(asked, Path(arguments.out))
+    if "molecule" not in asked:
+        raise InputError(
+            "Expected --molecule with a structure file, a SMILES or a name such as LJ13; came none. Name a molecule."
+        )
+    settings = from_table(
+        ExploreSettings, _in_units(asked, is_reduced=asked.get("potential", ExploreSettings.potential) in REDUCED)
+    )
+    if "out" in arguments:
+        return Run.start(settings, arguments.out)
+    folder = _fresh_folder(settings)
+    try:
+        return Run.start(settings, folder)
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def _asked(arguments: Namespace) -> dict[str, Any]:
+    """Return the settings of the file, if any, and over them those of the flags."""
+    known = {item.name for item in fields(ExploreSettings)}
+    table = read_toml(arguments.config) if "config" in arguments else {}
+    return table | {name: value for name, value in vars(arguments).items() if name in known}
+
+
+def _in_units(asked: dict[str, Any], *, is_reduced: bool) -> dict[str, Any]:
+    """Replace texts of energies and times by their numbers."""
+    table = dict(asked)
+    if isinstance(table.get("energy_window"), str):
+        table["energy_window"] = read_energy(table["energy_window"], is_reduced=is_reduced)
+    if isinstance(table.get("max_time"), str):
+        table["max_time"] = read_time(table["max_time"])
+    return table
+
+
+def _resumed(asked: dict[str, Any], folder: Path) -> Run:
+    """Go on with a run, with other limits where asked.
+
+    Raises:
+        ConfigError: Something else than limits was asked to be different.
+    """
+    RunStore.resume(folder).close()  # whatever is wrong with the folder is said before anything about settings
+    stored = read_settings(folder)
+    table = _in_units(asked, is_reduced=is_reduced(stored))
+    wanted = from_table(ExploreSettings, to_table(stored) | table)
+    changed = {name for name in table if _differs(getattr(wanted, name), getattr(stored, name))}
+    for name in sorted(changed - {*LIMITS, "molecule", "model"}):
+        raise ConfigError(
+            f"Expected --{name.replace('_', '-')} {getattr(stored, name)}, which {folder} was made with; came "
+            f"{getattr(wanted, name)}. Leave it out to go on with that run, or start a new one in another folder."
+        )
+    molecule = None
+    if "molecule" in changed:
+        molecule = read_molecule(wanted.molecule, charge=wanted.charge, multiplicity=wanted.multiplicity)
+    limits = {name: getattr(wanted, name) for name in changed & {*LIMITS, "model"}}
+    return Run.resume(folder, molecule=molecule, **limits)
+
+
+def _differs(one: Any, other: Any) -> bool:
+    # No window and an infinite one are the same.
+    return bool((inf if one is None else one) != (inf if other is None else other))
+
+
+def _fresh_folder(settings: ExploreSettings) -> Path:
+    """Make a folder with a readable name and the first free number, and return it."""
+    path = Path(settings.molecule).expanduser()
+    if path.is_file():
+        name = path.stem
+    else:
+        molecule = read_molecule(settings.molecule, charge=settings.charge, multiplicity=settings.multiplicity)
+        name = molecule.formula if len(molecule.bonds) else molecule.name
+    name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    number = 1
+    while True:
+        folder = RUNS / f"{name}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _heading(search: Run) -> str:
+    sizes, molecule, source = search.exploration.sizes, search.molecule, search.source
+    name = molecule.formula if len(molecule.bonds) else molecule.name
+    digest = f", model {source.digest[:12]}" if source.digest else ""
+    return (
+        f"Exploring {name} ({molecule.n_atoms} atoms) with {source.name} ({source.level}{digest}), "
+        f"{search.settings.method}, {sizes.n_slots} replicas on {sizes.device}, seed {search.settings.seed}; "
+        f"run folder {search.folder}"
+    )
+
+
+def _onward(search: Run, reason: str = "") -> str:
+    """Return the command that goes on with the run; one that is done needs a higher limit."""
+    command = f"pesx explore --resume --out {shlex.quote(str(search.folder))}"
+    settings = search.settings
+    raised = {
+        "minima asked for": f" --n-minima {2 * settings.n_minima}",
+        "force evaluations allowed": f" --max-evaluations {2 * settings.max_evaluations}",
+        "quenches allowed": f" --max-quenches {2 * settings.max_quenches}",
+        "s allowed": f" --max-time {2 * settings.max_time:.0f}s",
+        "nothing new": f" --patience {2 * settings.patience:g}",
+    }
+    return command + next((flag for words, flag in raised.items() if words in reason), "")
+
+
+def _report(search: Run, reason: str) -> Report:
+    settings = search.settings
+    with RunStore.read(search.folder) as store:
+        minima = store.minima()
+    return Report(
+        reason=reason,
+        folder=str(search.folder),
+        onward=_onward(search, reason),
+        progress=search.exploration.progress(),
+        listing=Listing.of(minima, window=settings.energy_window, is_reduced=is_reduced(settings)),
+    )
+
+
+@contextmanager
+def _interrupts(exploration: Exploration) -> Iterator[list[int]]:
+    """Let the first SIGINT or SIGTERM end the search in good order, the second at once; give the signals that came."""
+    came: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+        exploration.interrupt()
+        # Printing may be what the signal came into, and does not bear a second time.
+        with suppress(OSError):
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _STOPPING)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,25 @@
+"""``pesx export``: the minima of a run in the formats of other programs."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from pesx.cli.streams import say
+from pesx.landscape.export import export
+
+_NAMES = {
+    "extxyz": "minima.extxyz",
+    "sdf": "minima.sdf",
+    "ase-db": "minima.db",
+    "csv": "minima.csv",
+    "pathsample": "pathsample",
+}
+"""Where each format goes inside the run folder."""
+
+
+def run(arguments: Namespace) -> int:
+    """Write the file, and return the exit code."""
+    folder = Path(arguments.run)
+    out = Path(arguments.out) if arguments.out else folder / _NAMES.get(arguments.format, "minima")
+    n_minima = export(folder, arguments.format, out)
+    say(f"Wrote {n_minima} minima to {out}.")
+    return 0

@@ -1,0 +1,53 @@
+"""``pesx label``: structures of a plan or of a file, labelled with a reference engine."""
+
+from argparse import Namespace
+
+from rich.console import Console
+
+from pesx.cli.streams import clean_stdout
+from pesx.engines.make import make_engine
+from pesx.errors import ConfigError
+from pesx.labelling.label import Labelled, label, label_geometries
+from pesx.labelling.plan import read_plan
+
+_FORCE_LIMIT = 30.0
+_ENGINE = "gfn2"
+
+
+def run(arguments: Namespace) -> int:
+    """Label, say what came of it, and return the exit code."""
+    console = Console(stderr=True)
+    with clean_stdout():
+        labelled = _label(arguments, console)
+        console.print(labelled.table())
+        console.print(
+            f"{labelled.n_done} tasks done in {labelled.seconds:.0f} s; labels in {arguments.out}", markup=False
+        )
+    return 0
+
+
+def _label(arguments: Namespace, console: Console) -> Labelled:
+    if (arguments.plan is None) == (arguments.frames is None):
+        came = "neither" if arguments.plan is None else "both"
+        raise ConfigError(f"Expected either PLAN.toml or --frames FILE.extxyz; came {came}. Give one of them.")
+    if arguments.workers < 1:
+        raise ConfigError(f"--workers: expected a whole number of at least 1, came {arguments.workers}.")
+    if arguments.plan is not None:
+        _refuse_settings_of_frames(arguments)
+        return label(read_plan(arguments.plan), arguments.out, n_workers=arguments.workers, console=console)
+    return label_geometries(
+        arguments.frames,
+        make_engine(arguments.engine or _ENGINE, arguments.level),
+        arguments.out,
+        n_workers=arguments.workers,
+        force_limit=_FORCE_LIMIT if arguments.force_limit is None else arguments.force_limit,
+        console=console,
+    )
+
+
+def _refuse_settings_of_frames(arguments: Namespace) -> None:
+    for name in ("engine", "level", "force_limit"):
+        if getattr(arguments, name) is not None:
+            raise ConfigError(
+                f"Expected --{name.replace('_', '-')} only beside --frames; came a plan, which has its own. Set it there."
+            )

@@ -1,0 +1,196 @@
+"""What can be asked for on the command line. Nothing heavy is imported here, so that ``--help`` answers at once."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pesx.errors import ConfigError
+
+_EXAMPLE = """\
+first steps:
+  pesx explore --molecule ala3.xyz --n-minima 100       minima of a peptide, with the model that comes with pesx
+  pesx explore --molecule LJ13 --potential lennard-jones --n-minima 1000
+  pesx minima runs/ala3-1                               what was found
+  pesx export runs/ala3-1 --format sdf                  for other programs
+"""
+
+_EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong call, 130 stopped by Ctrl-C"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are one sentence, like every other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what was asked for; ``command`` names the module that does it.
+
+    Flags of ``explore`` that were not given are absent, so that they do not hide what a file of settings says.
+
+    Raises:
+        ConfigError: A command or a flag is unknown, or a value is missing or of the wrong kind.
+    """
+    parser = _Parser(
+        prog="pesx",
+        description="Explore potential-energy surfaces: find the minima of a molecule or a cluster.",
+        epilog=f"{_EXAMPLE}\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    made = {
+        "explore": _explore(commands),
+        "minima": _minima(commands),
+        "export": _export(commands),
+        "label": _label(commands),
+        "train": _train(commands),
+        "plugins": _plugins(commands),
+    }
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        _refuse(unknown[0], made.get(arguments.command, parser))
+    if arguments.command is None and not arguments.version:
+        parser.error(f"expected a command out of {', '.join(made)}; came none")
+    return arguments
+
+
+def _refuse(word: str, parser: argparse.ArgumentParser) -> NoReturn:
+    """Say which argument is not known, and which one may have been meant."""
+    flag = word.partition("=")[0]
+    near = difflib.get_close_matches(flag, parser._option_string_actions, n=1)
+    advice = f"Did you mean {near[0]}?" if near else f"See {parser.prog} --help."
+    raise ConfigError(f"Expected only what {parser.prog} knows; came {word!r}. {advice}")
+
+
+_Commands = argparse._SubParsersAction  # what add_subparsers returns has no public name
+
+
+def _command(
+    commands: "_Commands[_Parser]", name: str, text: str, *, epilog: str = "", is_sparse: bool = False
+) -> _Parser:
+    return commands.add_parser(
+        name,
+        help=text,
+        description=text[:1].upper() + text[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS if is_sparse else None,
+        allow_abbrev=False,
+    )
+
+
+def _explore(commands: "_Commands[_Parser]") -> _Parser:
+    epilog = "Ctrl-C ends a run in good order; --resume goes on from there. Progress goes to stderr, data to stdout."
+    parser = _command(commands, "explore", "find minima of a molecule or a cluster", epilog=epilog, is_sparse=True)
+    what = parser.add_argument_group("what to find")
+    what.add_argument("--molecule", metavar="FILE|SMILES|LJ13", help="structure file, SMILES, or LJ and a number")
+    what.add_argument("--n-minima", type=_whole, metavar="N", help="distinct minima to stop at (100)")
+    what.add_argument(
+        "--energy-window",
+        metavar="E",
+        help="height above the lowest minimum up to which minima count, such as 10kcal/mol, 0.4eV, 50kJ/mol or inf "
+        "(10kcal/mol); a plain number for potentials in reduced units (inf)",
+    )
+    what.add_argument("--mirror", metavar="distinct|merge", help="whether mirror images are two minima (distinct)")
+    what.add_argument("--amides", metavar="keep|allow", help="whether amides must stay cis or trans (keep)")
+    what.add_argument("--charge", type=_whole, metavar="Q", help="total charge, e")
+    what.add_argument("--multiplicity", type=_whole, metavar="M", help="spin multiplicity, 2S+1")
+
+    how = parser.add_argument_group("how")
+    how.add_argument("--method", metavar="mixed|basin-hopping|minima-hopping", help="how to explore (mixed)")
+    how.add_argument(
+        "--potential",
+        metavar="NAME",
+        help="so3krates, lennard-jones, muller-brown, gfn2, gfn1, or module:attribute of your own (so3krates)",
+    )
+    how.add_argument("--model", metavar="FILE", help="model file for so3krates (the one in the package)")
+    how.add_argument("--replicas", type=_whole, metavar="N", help="replicas in one batch (to suit the machine)")
+    how.add_argument("--ladder", type=float, metavar="X", help="highest over lowest temperature of basin hopping (1)")
+    how.add_argument("--seed", type=_whole, metavar="N", help="of everything random (0)")
+    how.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, ... (auto)")
+    how.add_argument("--precision", metavar="auto|float32|float64", help="of rough quenches (auto)")
+    how.add_argument("--workers", type=_whole, metavar="N", help="processes, for potentials that are engines (1)")
+
+    limits = parser.add_argument_group("when to stop")
+    limits.add_argument("--max-evaluations", type=_whole, metavar="N", help="force evaluations, over all replicas")
+    limits.add_argument("--max-quenches", type=_whole, metavar="N", help="quenches")
+    limits.add_argument("--max-time", metavar="T", help="such as 2h, 30min or 90s; a plain number is seconds")
+    limits.add_argument(
+        "--patience", type=float, metavar="X", help="quenches per minimum found without a new one (30); 0 for no end"
+    )
+
+    where = parser.add_argument_group("where")
+    where.add_argument("--out", metavar="RUN", help="run folder (a new one in runs/)")
+    where.add_argument(
+        "--resume",
+        action="store_true",
+        default=False,
+        help="go on with the run in --out; only limits, --workers and --device may be changed, and stay changed",
+    )
+    where.add_argument("--config", metavar="FILE.toml", help="the same settings from a file, as in RUN/config.toml")
+    where.add_argument("--json", action="store_true", default=False, help="print the result to stdout as JSON")
+    return parser
+
+
+def _minima(commands: "_Commands[_Parser]") -> _Parser:
+    parser = _command(commands, "minima", "list the minima of a run, also while it goes on")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--window", metavar="E", help="height above the lowest, such as 5kcal/mol (that of the run)")
+    parser.add_argument("-n", type=_whole, dest="n", metavar="N", help="only the N lowest")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _export(commands: "_Commands[_Parser]") -> _Parser:
+    parser = _command(commands, "export", "write the minima of a run for other programs")
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--format", required=True, metavar="extxyz|sdf|ase-db|csv|pathsample", help="what to write")
+    parser.add_argument("--out", metavar="PATH", help="where to (inside RUN)")
+    return parser
+
+
+def _label(commands: "_Commands[_Parser]") -> _Parser:
+    epilog = "A run that was stopped goes on when the same command is given again."
+    parser = _command(commands, "label", "label structures with a reference engine", epilog=epilog)
+    parser.add_argument("plan", nargs="?", metavar="PLAN.toml", help="molecules, sources of structures, and engine")
+    parser.add_argument("--frames", metavar="FILE.extxyz", help="label these structures instead of those of a plan")
+    parser.add_argument("--engine", metavar="NAME", help="with --frames: gfn2, gfn1, pyscf or module:attribute (gfn2)")
+    parser.add_argument("--level", metavar="TEXT", help="with --frames: level of theory, such as b3lyp-d4/def2-svp")
+    parser.add_argument("--force-limit", type=float, metavar="F", help="with --frames: largest force, eV/angstrom (30)")
+    parser.add_argument("--out", required=True, metavar="LABELS.db", help="file of the labels")
+    parser.add_argument("--workers", type=_whole, default=1, metavar="N", help="worker processes (1)")
+    return parser
+
+
+def _train(commands: "_Commands[_Parser]") -> _Parser:
+    parser = _command(commands, "train", "train a model on labelled structures")
+    parser.add_argument("settings", metavar="SETTINGS.toml", help="settings of network and training")
+    parser.add_argument("--data", required=True, metavar="LABELS.db", help="labels to train on")
+    parser.add_argument(
+        "--test", action="append", default=[], metavar="TEST.db", help="held-out labels for the model card; repeatable"
+    )
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its checkpoints go")
+    parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
+    parser.add_argument("--threads", type=_whole, metavar="N", help="processor threads (those of the settings)")
+    return parser
+
+
+def _plugins(commands: "_Commands[_Parser]") -> _Parser:
+    parser = _command(commands, "plugins", "print the potentials, engines, methods and moves that are known")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _whole(text: str) -> int:
+    """Read a whole number; 4e5 is one too."""
+    try:
+        value = float(text)
+        if value == int(value):
+            return int(text) if text.lstrip("+-").isdigit() else int(value)
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(f"expected a whole number; came {text!r}")

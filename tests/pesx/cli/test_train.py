@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from pesx.labelling.store import LABELLED, Frame, LabelWriter
+from pesx.so3krates import checkpoint
+
+SETTINGS = """
+n_steps = 2
+validate_every = 2
+validation_fraction = 0.3
+batch_frames = 4
+[model]
+features = 24
+n_layers = 1
+elements = [1, 8]
+"""
+WATER = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+
+
+@pytest.fixture
+def settings(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text(SETTINGS)
+    return path
+
+
+def write_labels(path, seed):
+    """Waters bent at random, with springs to the first for labels."""
+    random = np.random.default_rng(seed)
+    with LabelWriter(path, {"level": "springs", "engine": "springs", "plan": "waters"}, notes={}) as writer:
+        molecule = writer.add_molecule("water", np.array([8, 1, 1]), charge=0, multiplicity=1, smiles="O")
+        for task in range(8):
+            shifts = random.normal(scale=0.05, size=(2, 3, 3))
+            frames = [
+                Frame(WATER + shift, "given", f"{task}", energy=float(5 * (shift**2).sum() - 1.0), forces=-10 * shift)
+                for shift in shifts
+            ]
+            writer.add_task(f"task-{task}", molecule, frames, outcome=LABELLED, seconds=0.0)
+    return path
+
+
+def test_from_labels_to_a_model(pesx, settings, tmp_path):
+    data, test = write_labels(tmp_path / "labels.db", 0), write_labels(tmp_path / "unseen.db", 1)
+    arguments = ("train", settings, "--data", data, "--test", test, "--out", tmp_path / "model")
+    answer = pesx(*arguments)
+    assert answer.code == 0, answer.err
+    assert answer.out == ""
+    _, card = checkpoint.load(tmp_path / "model" / "model.safetensors")
+    assert "unseen" in str(card)
+
+    again = pesx(*arguments)
+    assert again.code == 1
+    assert "holds a training run" in again.message
+    assert pesx(*arguments, "--resume").code == 0
+
+
+def test_labels_of_an_element_that_the_model_has_not(pesx, settings, tmp_path):
+    settings.write_text(SETTINGS.replace("[1, 8]", "[1, 6]"))
+    answer = pesx("train", settings, "--data", write_labels(tmp_path / "labels.db", 0), "--out", tmp_path / "model")
+    assert answer.code == 2
+    assert "element" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--data", "none.db"], "none.db"), (["--data", "none.db", "--threads", "0"], "threads")],
+)
+def test_wrong_calls(pesx, settings, arguments, words, tmp_path):
+    answer = pesx("train", settings, *arguments, "--out", tmp_path / "model")
+    assert answer.code == 2
+    assert words in answer.message
+
+
+def test_a_typo_in_the_settings(pesx, settings, tmp_path):
+    settings.write_text("n_step = 3\n")
+    answer = pesx("train", settings, "--data", "none.db", "--out", tmp_path / "model")
+    assert answer.code == 2
+    assert "Did you mean 'n_steps'?" in answer.message
