@@ -35,7 +35,9 @@ from pesx.moves.torsion import Twist
 from pesx.protocols import Identity, Move, Potential
 from pesx.relax.fire import Fire
 from pesx.relax.lbfgs import Lbfgs
-from pesx.relax.modes import modes
+from pesx.relax.model_hessian import ModelHessian
+from pesx.relax.modes import modes, screened_modes
+from pesx.relax.preconditioned import PreconditionedLbfgs
 from pesx.relax.quench import Convergence
 from pesx.relax.staged import Staged
 from pesx.state import Modes
@@ -80,7 +82,7 @@ REDUCED = Scales(metropolis=0.8, escape=0.3, escape_range=(0.03, 1.5), threshold
 
 
 def choose_explorer(method: Method, moves: Sequence[Move | None], scales: Scales, *, ladder: float = 1.0) -> Explorer:
-    """Return basin hopping, minima hopping, or both with half of the walkers each.
+    """Return basin hopping, minima hopping, or both, with three walkers of four for basin hopping, whose hops cost less.
 
     Args:
         method: Which.
@@ -101,7 +103,7 @@ def choose_explorer(method: Method, moves: Sequence[Move | None], scales: Scales
     explorers: dict[Method, Explorer] = {
         "basin-hopping": basin,
         "minima-hopping": minima,
-        "mixed": Mixed((basin, minima)),
+        "mixed": Mixed((basin, basin, basin, minima)),
     }
     return explorers[method]
 
@@ -132,6 +134,7 @@ def molecule_parts(
         ladder: See :class:`BasinHopping`.
     """
     topology = perceive(molecule)
+    metric = ModelHessian(molecule)
     archive = MinimaArchive(MolecularIdentity(molecule, mirror=mirror), energy_tolerance=1e-3, distance_tolerance=0.1)
     moves, names = _molecular_moves(topology, archive, amides)
     parts = Parts(
@@ -140,14 +143,15 @@ def molecule_parts(
         moves=names,
         seeds=Conformers(_conformers(molecule, n_seeds, seed, amides), moves[0] or Displace()),
         escape=Escape(),
-        rough=Staged(Fire(), Lbfgs(memory=12, max_step=0.2), switch=1.5),
-        polish=Lbfgs(memory=20, max_step=0.1),
-        rough_convergence=Convergence(fmax=5e-3, max_steps=700),
-        polish_convergence=Convergence(fmax=1e-4, max_steps=400),
+        # FIRE only takes the edge off clashes; the metric sees to the rest.
+        rough=Staged(Fire(), PreconditionedLbfgs(metric), switch=10.0),
+        polish=PreconditionedLbfgs(metric, max_step=0.1, max_rise=1e-7),
+        rough_convergence=Convergence(fmax=3e-3, max_steps=500),
+        polish_convergence=Convergence(fmax=1e-4, max_steps=200),
         sieve=Sieve(MolecularGuard(molecule, amides=amides), energy_window, deepest_fall=1.0),
         choice=Choice(),
         relocate=Relocate(),
-        modes=partial(modes, potential, masses=molecule.masses, tolerance=0.0),
+        modes=partial(screened_modes, potential, masses=molecule.masses),
     )
     return parts, archive
 

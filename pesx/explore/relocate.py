@@ -21,7 +21,7 @@ class Relocate:
         after: Hops without anything new before a walker is moved; 0 for never.
     """
 
-    after: int = 25
+    after: int = 2
 
     def __post_init__(self) -> None:
         if self.after < 0:

@@ -6,7 +6,7 @@ import torch
 
 from pesx.errors import InputError
 from pesx.protocols import Potential
-from pesx.state import Evaluation, Modes, fmax
+from pesx.state import Evaluation, Modes, fmax, put_rows
 from pesx.typing import Bool, Float, Int, PerReplica, Positions, Tensor
 
 Hessian = Float[Tensor, "B D D"]
@@ -102,6 +102,36 @@ def modes(
         log_product=log_product.where(is_finite, torch.nan),
         direction=vectors[:, :, 0].view_as(positions).where(is_finite[:, None, None], torch.nan),
     )
+
+
+@torch.no_grad()
+def screened_modes(
+    potential: Potential,
+    positions: Positions,
+    *,
+    masses: Float[Tensor, "N"] | None = None,
+    margin: float = 5e-3,
+) -> Modes:
+    """Return the internal modes of free structures for half the cost where they are clear; see :func:`modes`.
+
+    A potential's own Hessian is taken in float32 first. Only a structure whose lowest eigenvalue does not clear the margin,
+    which is several times the error of float32, is looked at again in float64. No eigenvalue below zero is forgiven.
+
+    Args:
+        potential: Bound to the molecule.
+        positions: Stationary points, angstrom.
+        masses: Atomic masses, u.
+        margin: eV/angstrom^2.
+    """
+    if not isinstance(potential, HasHessian):
+        return modes(potential, positions, masses=masses, tolerance=0.0)
+    second = potential.hessian(positions.float())
+    found = modes(potential, positions, masses=masses, second=second, tolerance=0.0)
+    is_doubtful = ~(found.lowest > margin)
+    if is_doubtful.any():
+        exact = modes(potential, positions[is_doubtful], masses=masses, tolerance=0.0)
+        found = put_rows(found, is_doubtful, exact)
+    return found
 
 
 @torch.no_grad()

@@ -1,14 +1,14 @@
 """A rough relaxer while the forces are large, a fine one from then on."""
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
 import torch
 
 from pesx.errors import ConfigError
 from pesx.protocols import Stepper
-from pesx.relax.fire import Fire, FireState
-from pesx.relax.lbfgs import Lbfgs, LbfgsState
+from pesx.relax.fire import Fire
+from pesx.relax.lbfgs import Lbfgs
 from pesx.state import Evaluation, fmax, put_rows, take_rows
 from pesx.typing import Mask, Positions
 
@@ -26,13 +26,13 @@ class StagedState:
 
     positions: Positions
     is_fine: Mask
-    rough: FireState
-    fine: LbfgsState
+    rough: Any
+    fine: Any
 
 
 @dataclass(frozen=True)
 class Staged:
-    """FIRE until the largest force falls below ``switch``, then L-BFGS.
+    """One relaxer until the largest force falls below ``switch``, then another; FIRE and L-BFGS unless told otherwise.
 
     A replica goes back only if, in the fine stage, its forces grow tenfold over ``switch``.
 
@@ -42,8 +42,8 @@ class Staged:
         switch: Largest atomic force at which a replica changes over, eV/angstrom.
     """
 
-    rough: Fire = field(default_factory=Fire)
-    fine: Lbfgs = field(default_factory=Lbfgs)
+    rough: Stepper[Any] = field(default_factory=Fire)
+    fine: Stepper[Any] = field(default_factory=Lbfgs)
     switch: float = 1.0
 
     def __post_init__(self) -> None:
@@ -79,15 +79,13 @@ class Staged:
 
 _BACK = 10.0
 
-S = TypeVar("S", FireState, LbfgsState)
 
-
-def _restarted(relaxer: Stepper[S], state: S, rows: Mask, positions: Positions) -> S:
+def _restarted(relaxer: Stepper[Any], state: Any, rows: Mask, positions: Positions) -> Any:
     """Return the state with some rows begun anew at the positions."""
     return put_rows(state, rows, relaxer.init(positions[rows])) if rows.any() else state
 
 
-def _advanced(relaxer: Stepper[S], state: S, rows: Mask, now: Evaluation) -> S:
+def _advanced(relaxer: Stepper[Any], state: Any, rows: Mask, now: Evaluation) -> Any:
     """Return the state with some rows one step on."""
     if rows.all():
         return relaxer.step(state, now)

@@ -6,7 +6,7 @@ import torch
 from pesx.errors import InputError
 from pesx.potentials.lennard_jones import LennardJones
 from pesx.relax.lbfgs import Lbfgs
-from pesx.relax.modes import hessian, modes, polish
+from pesx.relax.modes import hessian, modes, polish, screened_modes
 from pesx.relax.quench import Convergence, quench
 from pesx.state import fmax
 
@@ -98,3 +98,14 @@ def test_a_row_has_the_same_bits_alone_and_in_a_batch(minima):
         assert alone.log_product[0] == whole.log_product[row]
         assert torch.equal(polish(LJ, minima[row : row + 1])[0][0], polished[row])
     assert modes(LJ, minima[:0]).lowest.shape == (0,)
+
+
+def test_screening_in_float32_comes_to_the_verdict_of_float64(minima):
+    converged = quench(Lbfgs(stiffness=500.0), LJ, minima, convergence=Convergence(fmax=1e-8)).positions
+    for positions in (converged, 1.05 * converged):
+        exact, screened = modes(LJ, positions, tolerance=0.0), screened_modes(LJ, positions)
+        assert torch.equal(screened.n_negative, exact.n_negative)
+        torch.testing.assert_close(screened.lowest, exact.lowest, rtol=0, atol=5e-3)
+    exact = modes(LJ, converged, tolerance=0.0)
+    assert torch.equal(screened_modes(LJ, converged, margin=1e9).lowest, exact.lowest)
+    assert torch.equal(screened_modes(lambda x: LJ(x), converged).n_negative, exact.n_negative)

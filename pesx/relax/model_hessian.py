@@ -1,0 +1,89 @@
+"""A guess of the Hessian of a molecule from its geometry alone; the metric in which a minimiser sees all modes alike.
+
+Stretches between all atoms, and bends and torsions along the bonds, with the force constants of Lindh, Bernhardsson,
+Karlström and Malmqvist 1995, doi:10.1016/0009-2614(95)00646-L.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from pesx.errors import ConfigError
+from pesx.geometry.internal import angle_rows, bonded_angles, bonded_torsions, torsion_rows
+from pesx.molecule import Molecule
+from pesx.typing import Float, Int, Positions, Tensor
+from pesx.units import BOHR, HARTREE
+
+_STRETCH = 0.45 * HARTREE / BOHR**2
+_BEND = 0.15 * HARTREE
+_TORSION = 0.005 * HARTREE
+
+_REACH = torch.tensor([[1.35, 2.10, 2.53], [2.10, 2.87, 3.40], [2.53, 3.40, 3.40]], dtype=torch.float64) * BOHR
+"""Reference distances by rows of the periodic table (H and He; Li to Ne; the others), angstrom."""
+
+_DECAY = (
+    torch.tensor([[1.0, 0.3949, 0.3949], [0.3949, 0.28, 0.28], [0.3949, 0.28, 0.28]], dtype=torch.float64) / BOHR**2
+)
+"""How fast a stretch weakens with the squared distance, by rows, 1/angstrom^2."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelHessian:
+    """The guess for one molecule.
+
+    Attributes:
+        molecule: Elements and bonds.
+        floor: Added to every curvature, so that modes without a term are not taken for free, eV/angstrom^2.
+    """
+
+    molecule: Molecule
+    floor: float = 0.1
+    _reach: Float[Tensor, "N N"] = field(init=False, repr=False)
+    _decay: Float[Tensor, "N N"] = field(init=False, repr=False)
+    _angles: Int[Tensor, "A 3"] = field(init=False, repr=False)
+    _torsions: Int[Tensor, "T 4"] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.floor > 0:
+            raise ConfigError(f"floor of the model Hessian: expected a curvature above 0, came {self.floor}.")
+        numbers = self.molecule.numbers
+        row = (numbers > 2).long() + (numbers > 10).long()
+        object.__setattr__(self, "_reach", _REACH[row[:, None], row])
+        object.__setattr__(self, "_decay", _DECAY[row[:, None], row])
+        object.__setattr__(self, "_angles", bonded_angles(self.molecule.bonds))
+        object.__setattr__(self, "_torsions", bonded_torsions(self.molecule.bonds))
+
+    def __call__(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+        """Return the guess, positive definite, eV/angstrom^2; positions in angstrom."""
+        size = 3 * positions.shape[1]
+        rows = torch.cat(
+            [
+                _BEND**0.5 * _spread(angle_rows(positions, self._angles.to(positions.device)), self._angles, size),
+                _TORSION**0.5
+                * _spread(torsion_rows(positions, self._torsions.to(positions.device)), self._torsions, size),
+            ],
+            dim=1,
+        )
+        eye = torch.eye(size, dtype=positions.dtype, device=positions.device)
+        return self._stretches(positions) + rows.mT @ rows + self.floor * eye
+
+    def _stretches(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+        n_replicas, n_atoms, _ = positions.shape
+        apart = positions[:, :, None] - positions[:, None]
+        squared = (apart**2).sum(dim=-1)
+        itself = torch.eye(n_atoms, dtype=torch.bool, device=positions.device)
+        strength = _STRETCH * torch.exp(
+            (self._decay.to(positions) * (self._reach.to(positions) ** 2 - squared)).clamp(max=1.0)
+        )
+        weight = strength.masked_fill(itself, 0.0) / squared.masked_fill(itself, 1.0).clamp(min=1e-6)
+        blocks = weight[..., None, None] * apart[..., :, None] * apart[..., None, :]
+        full = torch.where(itself[None, :, :, None, None], blocks.sum(dim=2)[:, :, None], -blocks)
+        return full.permute(0, 1, 3, 2, 4).reshape(n_replicas, 3 * n_atoms, 3 * n_atoms)
+
+
+def _spread(rows: Float[Tensor, "B Q K 3"], atoms: Int[Tensor, "Q K"], size: int) -> Float[Tensor, "B Q 3N"]:
+    """Put the derivatives of terms at the places of their atoms."""
+    n_replicas, n_terms = rows.shape[:2]
+    places = (3 * atoms[:, :, None] + torch.arange(3)).reshape(n_terms, -1).to(rows.device)
+    out = rows.new_zeros(n_replicas, n_terms, size)
+    return out.scatter_(2, places.expand(n_replicas, -1, -1), rows.reshape(n_replicas, n_terms, 3 * atoms.shape[1]))
