@@ -38,7 +38,7 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         if dtype not in DTYPES:
-            raise ConfigError(f"Expected dtype among {sorted(DTYPES)}, got {dtype!r}.")
+            raise ConfigError(f"Expected dtype among {sorted(DTYPES)}, came {dtype!r}.")
         self._dtype = DTYPES[dtype]
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._model, self.card = load(model)
@@ -58,7 +58,7 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
         super().calculate(atoms, list(properties), list(system_changes))
         if self.atoms.pbc.any():
             raise InputError(
-                f"Expected a molecule in vacuum, got pbc={self.atoms.pbc.tolist()}; set atoms.pbc = False."
+                f"Expected a molecule in vacuum, came pbc={self.atoms.pbc.tolist()}; set atoms.pbc = False."
             )
         positions = torch.tensor(self.atoms.positions, dtype=self._dtype)[None]
         found = self._bind(tuple(self.atoms.numbers.tolist()))(positions)

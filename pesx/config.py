@@ -2,8 +2,10 @@
 
 import difflib
 import json
+import re
 import tomllib
 import typing
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,26 +35,28 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"Expected TOML in {path}; came: {error}.") from error
 
 
-def from_table(kind: type[T], table: dict[str, Any], *, where: str = "") -> T:
+def from_table(kind: type[T], table: Mapping[str, Any], *, where: str = "", base: T | None = None) -> T:
     """Build a settings dataclass from plain values, nested ones too; lists become tuples where a tuple is meant.
 
     Args:
         kind: The dataclass.
-        table: Values by name of the field.
+        table: Values by name of the field. What a nested table leaves out is that of the field's own default.
         where: Put before names in messages.
+        base: Has the values that the table leaves out; without it these are the defaults of the fields.
 
     Raises:
         ConfigError: A key is unknown or missing, or a value has the wrong type or range.
     """
     hints = typing.get_type_hints(kind)
     known = [item.name for item in fields(kind)]
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {} if base is None else {name: getattr(base, name) for name in known}
+    defaults = values | {item.name: item.default for item in fields(kind) if item.name not in values}
     for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             advice = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known)}."
             raise ConfigError(f"Unknown setting {where + key!r}. {advice}")
-        values[key] = _value(hints[key], value, where + key)
+        values[key] = _value(hints[key], value, where + key, defaults[key])
     missing = [
         item.name
         for item in fields(kind)
@@ -63,15 +67,19 @@ def from_table(kind: type[T], table: dict[str, Any], *, where: str = "") -> T:
     return kind(**values)
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """Return the value in the type that the field wants."""
+def _value(hint: Any, value: Any, where: str, default: Any = None) -> Any:
+    """Return the value in the type that the field wants; a table goes over a default of the same kind."""
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, _UNION) else (hint,)
     if value is None and type(None) in options:
         return None
     for option in options:
         origin = typing.get_origin(option) or option
         if is_dataclass(option) and isinstance(value, dict):
-            return from_table(typing.cast(Any, option), value, where=where + ".")
+            base = default if isinstance(default, typing.cast(type, option)) else None
+            return from_table(typing.cast(Any, option), value, where=where + ".", base=base)
+        if origin is Mapping and isinstance(value, Mapping):
+            keys, values = typing.get_args(option)
+            return {_value(keys, key, where): _value(values, item, f"{where}.{key}") for key, item in value.items()}
         if origin is tuple and isinstance(value, list | tuple):
             return _items(option, value, where)
         if origin is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -98,7 +106,8 @@ def _name(hint: Any) -> str:
     if typing.get_origin(hint) in (typing.Union, _UNION):
         return " or ".join(_name(option) for option in typing.get_args(hint) if option is not type(None))
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    return names.get(hint, "a table" if is_dataclass(hint) else "a list")
+    is_table = is_dataclass(hint) or typing.get_origin(hint) is Mapping
+    return names.get(hint, "a table" if is_table else "a list")
 
 
 _UNION = type(int | str)
@@ -113,20 +122,42 @@ def to_table(settings: Any) -> dict[str, Any]:
             table[item.name] = to_table(value)
         elif isinstance(value, tuple | list):
             table[item.name] = [to_table(entry) if is_dataclass(entry) else entry for entry in value]
+        elif isinstance(value, Mapping):
+            table[item.name] = dict(value)
         elif value is not None:
             table[item.name] = value
     return table
 
 
 def to_toml(table: dict[str, Any], *, heading: str = "") -> str:
-    """Write plain values as TOML: numbers, texts, truth values, lists of these, and tables."""
-    lines = [f"# {line}" for line in heading.splitlines()]
-    lines += [f"{key} = {_literal(value)}" for key, value in table.items() if not isinstance(value, dict)]
-    for key, value in table.items():
-        if isinstance(value, dict):
-            inner = to_toml({k: v for k, v in value.items() if not isinstance(v, dict)})
-            lines += ["", f"[{key}]", inner.rstrip("\n")]
-    return "\n".join(lines) + "\n"
+    """Write plain values as TOML: numbers, texts, truth values, lists of these, tables, and lists of tables.
+
+    Raises:
+        ConfigError: A value is of another type.
+    """
+    return "\n".join([*(f"# {line}" for line in heading.splitlines()), *_lines(table, "")]) + "\n"
+
+
+def _lines(table: Mapping[str, Any], path: str) -> list[str]:
+    """Return the lines of a table; what is plain comes first, because after a heading it would belong to that."""
+    tables = {key: value for key, value in table.items() if isinstance(value, Mapping) or _is_tables(value)}
+    lines = [f"{_key(key)} = {_literal(value)}" for key, value in table.items() if key not in tables]
+    for key, value in tables.items():
+        name = path + _key(key)
+        if isinstance(value, Mapping):
+            lines += ["", f"[{name}]", *_lines(value, name + ".")]
+        else:
+            for entry in value:
+                lines += ["", f"[[{name}]]", *_lines(entry, name + ".")]
+    return lines
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(entry, Mapping) for entry in value)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _literal(name)
 
 
 def _literal(value: Any) -> str:
@@ -136,5 +167,9 @@ def _literal(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_literal(item) for item in value) + "]"
-    # A JSON text is a valid basic string of TOML.
-    return json.dumps(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        # A JSON text is a valid basic string of TOML, but for one control character.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    raise ConfigError(f"Expected numbers, texts, truth values, lists or tables for TOML; came {value!r}. Leave it out.")

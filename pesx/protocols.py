@@ -12,12 +12,15 @@ from pesx.typing import Fingerprints, Index, PerReplica, Positions
 class Potential(Protocol):
     """Energies and forces of replicas of the one molecule it is bound to.
 
-    The result has the dtype and device of the positions, which is how a caller chooses the precision. Every row must depend
-    on its own positions alone. A row that cannot be evaluated comes back as NaN; only a call that is wrong as a whole raises.
+    The result is on the device of the positions, and the forces have their dtype, which is how a caller chooses the
+    precision. Energies are float64 whatever the positions are, because a total energy of thousands of eV in float32 cannot
+    resolve 0.1 meV; only where energies are small, as in reduced units, may they have the dtype of the positions. Every row
+    must depend on its own positions alone. A row that cannot be evaluated comes back as NaN; only a call that is wrong as a
+    whole raises.
     """
 
     def __call__(self, positions: Positions) -> Evaluation:
-        """Evaluate positions (angstrom): energies in eV, forces in eV/angstrom."""
+        """Evaluate positions (angstrom): energies in eV, forces in eV/angstrom in the positions' dtype."""
         ...
 
 

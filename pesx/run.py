@@ -1,11 +1,9 @@
 """One run of ``pesx explore``: from settings to a search in a run folder, new or resumed."""
 
 import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from math import inf
 from pathlib import Path
 from typing import Literal, Self
@@ -17,8 +15,10 @@ from pesx.config import from_table, read_toml, to_table, to_toml
 from pesx.errors import ConfigError, InputError, RunFolderError
 from pesx.explore.exploration import Exploration, Parts, Sizes
 from pesx.explore.ledger import Ledger
-from pesx.explore.presets import Amides, Method, Mirror, cluster_parts, molecule_parts, surface_parts
+from pesx.explore.presets import Method, cluster_parts, molecule_parts, surface_parts
 from pesx.explore.stop import Progress, Stop
+from pesx.guards.molecular import Amides
+from pesx.identity.molecular import Mirror
 from pesx.landscape.archive import MinimaArchive
 from pesx.landscape.export import update_extxyz
 from pesx.landscape.schema import FILE_NAME, LOCK_NAME
@@ -28,6 +28,7 @@ from pesx.outcome import Outcome
 from pesx.protocols import Potential
 from pesx.registry import REDUCED, Source, choose_device, make_potential
 from pesx.units import KCAL_PER_MOL
+from pesx.versions import versions
 
 Precision = Literal["auto", "float32", "float64"]
 
@@ -48,7 +49,7 @@ class ExploreSettings:
         replicas: Replicas in one batch; 0 to suit the machine.
         energy_window: Height above the lowest minimum up to which minima are stored, eV (well depths for clusters).
         mirror: Whether mirror images are distinct minima or the same.
-        amides: Whether amides must keep their cis or trans form.
+        amides: Whether amides may turn between cis and trans; the key of each minimum spells which it has.
         max_evaluations: Force evaluations to stop at, over all replicas; 0 for no limit.
         max_quenches: Quenches to stop at; 0 for no limit.
         max_time: Seconds to stop at; 0 for no limit.
@@ -70,7 +71,7 @@ class ExploreSettings:
     replicas: int = 0
     energy_window: float | None = None
     mirror: Mirror = "distinct"
-    amides: Amides = "keep"
+    amides: Amides = "allow"
     max_evaluations: int = 0
     max_quenches: int = 0
     max_time: float = 0.0
@@ -146,7 +147,7 @@ class Run:
         if settings.energy_window is None:
             settings = replace(settings, energy_window=None if is_reduced(settings) else DEFAULT_WINDOW)
         potential, source = _potential(settings, molecule)
-        store = RunStore.create(folder, molecule, {"model": source.digest, "level": source.level})
+        store = RunStore.create(folder, molecule, _meta(settings, source))
         try:
             # Before the set-up, which can take a while: a run killed in it can be resumed like any other.
             _write_settings(settings, store.folder)
@@ -218,7 +219,7 @@ class Run:
             "device": self.exploration.sizes.device,
             "dtype": str(self.exploration.sizes.dtype).removeprefix("torch."),
             "seed": self.settings.seed,
-            "versions": _versions(),
+            "versions": versions("torch", "numpy", "rdkit"),
             "seconds": round(progress.seconds, 3),
             "n_minima": progress.n_minima,
             "n_quenches": progress.n_quenches,
@@ -229,8 +230,10 @@ class Run:
         (self.folder / "provenance.json").write_text(json.dumps(content, indent=2) + "\n")
 
     def close(self) -> None:
-        """Let go of the run folder."""
+        """Let go of the run folder, and of the potential where it holds anything, such as worker processes."""
         self._store.close()
+        if callable(end := getattr(self.exploration.parts.potential, "close", None)):
+            end()
 
     def __enter__(self) -> Self:
         return self
@@ -258,6 +261,12 @@ def read_settings(folder: Path) -> ExploreSettings:
         return from_table(ExploreSettings, read_toml(folder / "config.toml"))
     except ConfigError as error:
         raise RunFolderError(f"Expected the settings of a run in {folder / 'config.toml'}: {error}") from error
+
+
+def _meta(settings: ExploreSettings, source: Source) -> dict[str, str]:
+    """Return what the database of a run keeps about where its energies come from."""
+    unit = "epsilon" if is_reduced(settings) else "eV"
+    return {"model": source.digest, "level": source.level, "energy_unit": unit}
 
 
 def _write_settings(settings: ExploreSettings, folder: Path) -> None:
@@ -330,12 +339,3 @@ def _sizes(settings: ExploreSettings, *, is_learned: bool) -> Sizes:
         device=device,
         has_ladder=settings.ladder > 1,
     )
-
-
-def _versions() -> dict[str, str]:
-    out = {"python": platform.python_version(), "torch": torch.__version__}
-    try:
-        out["pesx"] = version("pesx")
-    except PackageNotFoundError:
-        out["pesx"] = "not installed"
-    return out

@@ -19,14 +19,8 @@ KCAL_PER_MOL = 0.0433641153087705
 KJ_PER_MOL = 0.0103642688
 """eV."""
 
-COULOMB = 14.399645478
-"""e^2 / (4 pi eps0), eV angstrom."""
-
 ACCELERATION = 9.648533212e-3
 """(eV/angstrom) / u, in angstrom/fs^2."""
-
-WAVENUMBER = 521.470914
-"""sqrt(eV / (angstrom^2 u)) as a wavenumber, 1/cm."""
 
 ENERGY_UNITS = {
     "ev": 1.0,

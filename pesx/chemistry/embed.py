@@ -14,7 +14,7 @@ from pesx.molecule import Molecule
 from pesx.typing import Bool, Float, Positions, Tensor
 
 _MMFF_STEPS = 500
-_LARGEST_SEED = 2**31 - 1
+_LARGEST_SEED = 2**31 - 2
 
 
 def molecule_from_smiles(smiles: str, *, name: str = "", seed: int = 0) -> Molecule:
@@ -94,7 +94,8 @@ def embed(molecule: Molecule, n: int, seed: int, *, cis_amides: bool = False) ->
 def _embed(full: Chem.Mol, n: int, seed: int, *, trans: bool) -> None:
     """Fill the molecule with n conformers, by random coordinates where the eigenvalue start fails."""
     settings: Any = rdDistGeom.ETKDGv3()  # its stubs lack the fields
-    settings.randomSeed = seed % _LARGEST_SEED
+    # With 0 RDKit goes on with a generator of its own, and the result would depend on what was embedded before.
+    settings.randomSeed = seed % _LARGEST_SEED + 1
     settings.forceTransAmides = trans
     for settings.useRandomCoords in (False, True):
         if len(rdDistGeom.EmbedMultipleConfs(full, n, settings)) == n:

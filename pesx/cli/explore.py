@@ -187,13 +187,13 @@ def _onward(search: Run, reason: str = "") -> str:
 def _report(search: Run, reason: str) -> Report:
     settings = search.settings
     with RunStore.read(search.folder) as store:
-        minima = store.minima()
+        minima, reduced = store.minima(), store.energy_unit != "eV"
     return Report(
         reason=reason,
         folder=str(search.folder),
         onward=_onward(search, reason),
         progress=search.exploration.progress(),
-        listing=Listing.of(minima, window=settings.energy_window, is_reduced=is_reduced(settings)),
+        listing=Listing.of(minima, window=settings.energy_window, is_reduced=reduced),
     )
 
 

@@ -9,12 +9,12 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pesx.cli.parser import parse
 from pesx.cli.streams import put, say
 from pesx.errors import InputError, MissingExtraError, PesxError
+from pesx.versions import version_of
 
 FAILED = 1
 WRONG_CALL = 2
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _terminations():
             arguments = parse(argv)
             if arguments.version:
-                put(f"pesx {_version()}")
+                put(f"pesx {version_of('pesx')}")
                 return 0
             code: int = import_module(f"pesx.cli.{arguments.command}").run(arguments)
             return code
@@ -114,10 +114,3 @@ def _terminations() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _version() -> str:
-    try:
-        return version("pesx")
-    except PackageNotFoundError:
-        return "(not installed)"

@@ -14,7 +14,7 @@ from pesx.cli.report import Listing
 from pesx.cli.streams import put
 from pesx.errors import ConfigError
 from pesx.landscape.store import RunStore
-from pesx.run import is_reduced, read_settings
+from pesx.run import read_settings
 
 _PIPE_WIDTH = 200
 """Columns where there is no terminal to ask."""
@@ -26,9 +26,8 @@ def run(arguments: Namespace) -> int:
         raise ConfigError(f"-n: expected a whole number of at least 1, came {arguments.n}.")
     folder = Path(arguments.run)
     with RunStore.read(folder) as store, store.snapshot():
-        minima = store.minima()
-    settings = read_settings(folder)
-    reduced, window = is_reduced(settings), settings.energy_window
+        minima, reduced = store.minima(), store.energy_unit != "eV"
+    window = read_settings(folder).energy_window
     if arguments.window is not None:
         window = read_energy(arguments.window, is_reduced=reduced, name="--window")
     listing = Listing.of(minima, window=window, is_reduced=reduced)

@@ -96,7 +96,7 @@ def _explore(commands: "_Commands[_Parser]") -> _Parser:
         "(10kcal/mol); a plain number for potentials in reduced units (inf)",
     )
     what.add_argument("--mirror", metavar="distinct|merge", help="whether mirror images are two minima (distinct)")
-    what.add_argument("--amides", metavar="keep|allow", help="whether amides must stay cis or trans (keep)")
+    what.add_argument("--amides", metavar="keep|allow", help="whether amides must stay cis or trans (allow)")
     what.add_argument("--charge", type=_whole, metavar="Q", help="total charge, e")
     what.add_argument("--multiplicity", type=_whole, metavar="M", help="spin multiplicity, 2S+1")
 
@@ -169,7 +169,8 @@ def _label(commands: "_Commands[_Parser]") -> _Parser:
 def _train(commands: "_Commands[_Parser]") -> _Parser:
     parser = _command(commands, "train", "train a model on labelled structures")
     parser.add_argument("settings", metavar="SETTINGS.toml", help="settings of network and training")
-    parser.add_argument("--data", required=True, metavar="LABELS.db", help="labels to train on")
+    parser.add_argument("--data", required=True, metavar="LABELS.db", help="labels to train on, also extxyz")
+    parser.add_argument("--level", metavar="TEXT", help="level of theory of the labels in extxyz files")
     parser.add_argument(
         "--test", action="append", default=[], metavar="TEST.db", help="held-out labels for the model card; repeatable"
     )

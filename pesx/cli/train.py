@@ -8,6 +8,7 @@ from pesx.cli.streams import clean_stdout, say
 from pesx.errors import ConfigError, InputError
 from pesx.labelling.store import LabelStore
 from pesx.training.dataset import Dataset, load
+from pesx.training.extxyz import ExtxyzFrames
 from pesx.training.settings import read_settings
 from pesx.training.trainer import train
 
@@ -21,20 +22,24 @@ def run(arguments: Namespace) -> int:
     if len(tests) < len(arguments.test):
         raise ConfigError("Expected files of different names for --test; came two of one name. Rename one.")
     with clean_stdout():
-        data = _load(arguments.data)
+        data = _load(arguments.data, arguments.level)
         model = train(
             settings,
             data,
             arguments.out,
             resume=arguments.resume,
-            tests={name: _load(path) for name, path in tests.items()},
+            tests={name: _load(path, arguments.level) for name, path in tests.items()},
         )
     say(f"Wrote {model}.")
     return 0
 
 
-def _load(path: str) -> Dataset:
+def _load(path: str, level: str | None) -> Dataset:
     if not Path(path).is_file():
         raise InputError(f"Expected a file of labels at {path}; there is none. Make one with pesx label.")
+    if Path(path).suffix in (".extxyz", ".xyz"):
+        if level is None:
+            raise ConfigError(f"Expected --level beside {path}; came none. Name the level of theory of its labels.")
+        return load(ExtxyzFrames(path, level=level))
     with LabelStore(path) as store:
         return load(store)

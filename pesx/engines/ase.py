@@ -28,7 +28,7 @@ class AseEngine(Engine):
         if find_spec("ase") is None:
             raise MissingExtraError("ase", "label")
         if isinstance(self.factory, str) and not all(self.factory.partition(":")):
-            raise InputError(f"Expected module:attribute of a function that makes a calculator, got {self.factory!r}.")
+            raise InputError(f"Expected module:attribute of a function that makes a calculator, came {self.factory!r}.")
 
     @property
     def name(self) -> str:

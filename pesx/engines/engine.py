@@ -68,7 +68,7 @@ def checked_shape(positions: FloatArray, n_atoms: int) -> FloatArray:
     """
     array = np.ascontiguousarray(positions, dtype=np.float64)
     if array.shape != (n_atoms, 3):
-        raise InputError(f"Expected positions of shape ({n_atoms}, 3), got {array.shape}.")
+        raise InputError(f"Expected positions of shape ({n_atoms}, 3), came {array.shape}.")
     if not np.isfinite(array).all():
         raise EngineError("coordinates are not finite")
     return array

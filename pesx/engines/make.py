@@ -22,14 +22,14 @@ def make_engine(name: str, level: str | None = None) -> Engine:
     if name in METHODS:
         engine = XtbEngine(name)
         if level is not None and level.lower() != engine.level.lower():
-            raise InputError(f"Expected no level, or {engine.level!r}, for the engine {name!r}, got {level!r}.")
+            raise InputError(f"Expected no level, or {engine.level!r}, for the engine {name!r}, came {level!r}.")
         return engine
     if name == "pyscf":
         return PyscfEngine() if level is None else PyscfEngine(level)
     if ":" in name:
         return AseEngine(name, level_of_theory=level or name)
     known = ", ".join([*METHODS, "pyscf"])
-    raise InputError(f"Expected an engine out of {known}, or module:attribute of an ASE calculator, got {name!r}.")
+    raise InputError(f"Expected an engine out of {known}, or module:attribute of an ASE calculator, came {name!r}.")
 
 
 __all__ = ["make_engine"]

@@ -58,12 +58,12 @@ class PyscfEngine(Engine):
         functional, _, _, basis = self._parts()
         if not functional or not basis:
             raise InputError(
-                f"Expected a level such as b3lyp-d4/def2-svp (functional-dispersion/basis), got {self.method!r}."
+                f"Expected a level such as b3lyp-d4/def2-svp (functional-dispersion/basis), came {self.method!r}."
             )
         if not 0 <= self.grid <= 9 or self.tolerance <= 0 or self.max_cycles < 1:
             raise ConfigError(
                 "Expected grid 0 to 9, tolerance > 0 and max_cycles >= 1,"
-                f" got {self.grid}, {self.tolerance} and {self.max_cycles}."
+                f" came {self.grid}, {self.tolerance} and {self.max_cycles}."
             )
         if find_spec("pyscf") is None:
             raise MissingExtraError("pyscf", "label")

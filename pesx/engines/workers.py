@@ -103,7 +103,7 @@ class WorkPool(Generic[T, R]):
         environment: Mapping[str, str] | None = None,
     ) -> None:
         if n_workers < 1:
-            raise ConfigError(f"Expected n_workers >= 1, got {n_workers}.")
+            raise ConfigError(f"Expected n_workers >= 1, came {n_workers}.")
         self._setup = setup
         self._n_workers = n_workers
         self._variables = ONE_THREAD | dict(environment or {})

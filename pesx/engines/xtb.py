@@ -35,9 +35,9 @@ class XtbEngine(Engine):
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ConfigError(f"Expected an xTB method out of {', '.join(METHODS)}, got {self.method!r}.")
+            raise ConfigError(f"Expected an xTB method out of {', '.join(METHODS)}, came {self.method!r}.")
         if self.accuracy <= 0 or self.max_cycles < 1:
-            raise ConfigError(f"Expected accuracy > 0 and max_cycles >= 1, got {self.accuracy} and {self.max_cycles}.")
+            raise ConfigError(f"Expected accuracy > 0 and max_cycles >= 1, came {self.accuracy} and {self.max_cycles}.")
         if find_spec("tblite") is None:
             raise MissingExtraError("tblite", "label")
 
@@ -95,7 +95,7 @@ class _BoundXtb:
         if (self._numbers.sum() - int(self._charge) - self._unpaired) % 2:
             raise InputError(
                 f"Expected a multiplicity that fits {self._numbers.sum() - int(self._charge)} electrons,"
-                f" got {self._unpaired + 1}."
+                f" came {self._unpaired + 1}."
             )
         calculator = self._make(self._engine.level, self._numbers, coordinates, self._charge, self._unpaired)
         calculator.set("verbosity", 0)

@@ -8,24 +8,35 @@ from dataclasses import replace
 
 import torch
 
-from pesx.explore.walkers import Walkers
-from pesx.typing import PerReplica
+from pesx.explore.basin_hopping import BasinHopping
+from pesx.explore.mixed import Mixed
+from pesx.explore.walkers import Explorer, Walkers
+from pesx.typing import Mask, PerReplica
 
 
-def exchange(walkers: Walkers, uniform: PerReplica) -> Walkers:
-    """Try to swap the minima of neighbouring walkers, in pairs (0, 1), (2, 3), ...
+def on_ladder(explorer: Explorer, walkers: Walkers) -> Mask:
+    """Return which walkers are on a ladder: those of basin hopping with one.
+
+    The temperature of a minima hopper is that of its escapes, by which nothing is accepted, so it takes no part.
+    """
+    explorers = explorer.explorers if isinstance(explorer, Mixed) else (explorer,)
+    has_ladder = torch.tensor([isinstance(one, BasinHopping) and one.ladder > 1 for one in explorers])
+    return has_ladder[walkers.method]
+
+
+def exchange(walkers: Walkers, uniform: PerReplica, takes_part: Mask) -> Walkers:
+    """Try to swap the minima of walkers next to each other in temperature: the coldest two, the next two, ...
 
     Args:
-        walkers: In order of their temperatures.
-        uniform: Numbers in [0, 1), one per walker; the first of each pair decides.
+        walkers: In any order; walkers of one temperature are taken in theirs. Those that stand nowhere stay out of it.
+        uniform: Numbers in [0, 1), one per walker; that of the colder one of each pair decides.
+        takes_part: Who may swap.
     """
-    n_pairs = len(walkers.energy) // 2
-    if n_pairs == 0:
-        return walkers
-    low, high = torch.arange(n_pairs) * 2, torch.arange(n_pairs) * 2 + 1
+    rows = (takes_part & torch.isfinite(walkers.energy)).nonzero()[:, 0]
+    rows = rows[walkers.kT[rows].argsort(stable=True)]
+    low, high = rows[0::2][: len(rows) // 2], rows[1::2]
     exponent = (1 / walkers.kT[low] - 1 / walkers.kT[high]) * (walkers.energy[low] - walkers.energy[high])
-    is_ready = torch.isfinite(walkers.energy[low]) & torch.isfinite(walkers.energy[high])
-    swaps = is_ready & (uniform[low] < torch.exp(exponent.clamp(max=0.0)))
+    swaps = uniform[low] < torch.exp(exponent.clamp(max=0.0))
     order = torch.arange(len(walkers.energy))
     order[low[swaps]], order[high[swaps]] = high[swaps], low[swaps]
     return replace(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from pesx.explore.escape import Escape
-from pesx.explore.exchange import exchange
+from pesx.explore.exchange import exchange, on_ladder
 from pesx.explore.ledger import Ledger
 from pesx.explore.relocate import Relocate
 from pesx.explore.sieve import Sieve
@@ -325,7 +325,7 @@ class Exploration:
     def _stir(self, after: Walkers, uniform: Float[Tensor, "B 3"]) -> Walkers:
         """Exchange minima along the ladder, and move walkers that find nothing."""
         if self.sizes.has_ladder:
-            after = exchange(after, uniform[:, 1])
+            after = exchange(after, uniform[:, 1], on_ladder(self.parts.explorer, after))
         return self.parts.relocate(
             after,
             uniform[:, 2],

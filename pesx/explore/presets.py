@@ -21,9 +21,9 @@ from pesx.explore.seeds import Conformers, RandomSphere
 from pesx.explore.sieve import Sieve
 from pesx.explore.walkers import Explorer
 from pesx.guards.cluster import ClusterGuard
-from pesx.guards.molecular import MolecularGuard
+from pesx.guards.molecular import Amides, MolecularGuard
 from pesx.identity.cluster import ClusterIdentity
-from pesx.identity.molecular import MolecularIdentity
+from pesx.identity.molecular import Mirror, MolecularIdentity
 from pesx.identity.surface import SurfaceIdentity
 from pesx.landscape.archive import MinimaArchive
 from pesx.molecule import Molecule
@@ -45,8 +45,6 @@ from pesx.typing import Positions
 from pesx.units import BOLTZMANN
 
 Method = Literal["mixed", "basin-hopping", "minima-hopping"]
-Mirror = Literal["distinct", "merge"]
-Amides = Literal["keep", "allow"]
 
 _PAIR_DISTANCE = 2 ** (1 / 6)
 """Where the Lennard-Jones pair energy is lowest, sigma."""
@@ -270,6 +268,10 @@ def _conformers(molecule: Molecule, n_seeds: int, seed: int, amides: Amides) -> 
     if n_seeds < 1:
         return start
     try:
-        return torch.cat([start, embed(molecule, n_seeds, seed, cis_amides=amides == "allow")])
+        conformers = embed(molecule, n_seeds, seed)
+        if amides == "allow":
+            # Every other one with turned amides, so that both kinds have their walkers from the start.
+            conformers[1::2] = embed(molecule, n_seeds, seed, cis_amides=True)[1::2]
+        return torch.cat([start, conformers])
     except MoleculeError:
         return start

@@ -10,7 +10,7 @@ import torch
 
 from pesx.errors import ConfigError
 from pesx.explore.walkers import Walkers
-from pesx.typing import Energies, Float, Int, PerReplica, Tensor
+from pesx.typing import Float, Int, PerReplica, Tensor
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Relocate:
         uniform: PerReplica,
         *,
         positions: Float[Tensor, "M N 3"],
-        energy: Energies,
+        energy: Float[Tensor, "M"],
         visits: Int[Tensor, "M"],
     ) -> Walkers:
         """Return the walkers, the idle ones moved.

@@ -13,7 +13,7 @@ import torch
 
 from pesx.protocols import Potential, Stepper
 from pesx.state import Evaluation, cat_rows, flatten, take_rows, unflatten
-from pesx.typing import Index, Mask, Positions, Tensor
+from pesx.typing import Float, Index, Mask, Positions, Tensor
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Lane:
         """Add replicas in the given states."""
         self._rows = cat_rows([self._rows, self._fresh(job, state)])
 
-    def take(self, rows: Mask) -> tuple[Job, Positions, Evaluation]:
+    def take(self, rows: Mask) -> tuple[Job, Float[Tensor, "R N 3"], Evaluation]:
         """Remove replicas; return their jobs, where they were last evaluated, and what that gave."""
         taken = take_rows(self._rows, rows)
         self._rows = take_rows(self._rows, ~rows)

@@ -44,7 +44,8 @@ class Stop:
         max_evaluations: Force evaluations over all replicas.
         max_quenches: Quenches.
         max_seconds: Time.
-        patience: Quenches without a new minimum per minimum in the archive, and at least :attr:`least_patience` of them.
+        patience: Quenches without a new minimum per minimum in the archive, and at least :attr:`least_patience` of them;
+            infinite for never.
         least_patience: See above.
     """
 
@@ -76,7 +77,8 @@ class Stop:
             return f"used the {self.max_quenches} quenches allowed"
         if self.max_seconds is not None and progress.seconds >= self.max_seconds:
             return f"used the {self.max_seconds:.0f} s allowed"
-        wait = max(self.least_patience, int(self.patience * progress.n_stored))
+        # One minimum at least, because infinite patience times none is not a number.
+        wait = max(self.least_patience, self.patience * max(progress.n_stored, 1))
         if progress.n_since_new >= wait:
             return f"found nothing new in the last {progress.n_since_new} quenches"
         return None

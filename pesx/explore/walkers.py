@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -109,6 +109,7 @@ class Settled:
         return (outcome == Outcome.CONVERGED) | (outcome == Outcome.OUTSIDE_WINDOW)
 
 
+@runtime_checkable
 class Explorer(Protocol):
     """How walkers choose hops and learn from them. All state is in the walkers."""
 

@@ -1,5 +1,7 @@
 """Whether a structure still is the molecule of the input: bonds, fragments, handedness, amides."""
 
+from typing import Literal, get_args
+
 import torch
 
 from pesx.chemistry.perceive import BOND_FACTOR, CIS, TRANS, classify_torsions, perceive, radii
@@ -16,7 +18,10 @@ BROKEN_FACTOR = 1.5
 DEAD_ZONE = 0.1
 """Triple products smaller than this (of 0.77 in an ideal tetrahedron) have no handedness."""
 
-AMIDE_POLICIES = ("keep", "allow")
+Amides = Literal["keep", "allow"]
+"""Whether an amide must stay cis or trans as in the input."""
+
+AMIDE_POLICIES: tuple[str, ...] = get_args(Amides)
 
 _CLOSER_THAN_INPUT = 0.95
 _AMIDE_LETTERS = "tcx"

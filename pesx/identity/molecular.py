@@ -2,6 +2,7 @@
 
 from itertools import permutations, product
 from math import factorial, prod, sqrt
+from typing import Literal, get_args
 
 import torch
 
@@ -12,7 +13,10 @@ from pesx.geometry.assignment import pair_small_groups
 from pesx.molecule import Molecule
 from pesx.typing import Fingerprints, Float, Int, PerReplica, Positions, Tensor
 
-MIRROR_POLICIES = ("distinct", "merge")
+Mirror = Literal["distinct", "merge"]
+"""Whether mirror images are two minima or one."""
+
+MIRROR_POLICIES: tuple[str, ...] = get_args(Mirror)
 
 _FEW = 100
 """So many permutations are simply all tried."""

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,9 @@ from pesx.errors import InputError, MissingExtraError
 from pesx.labelling.plan import Plan
 from pesx.labelling.store import LABELLED, Frame, LabelStore, LabelWriter
 from pesx.labelling.tasks import GivenTask, Task, TaskMolecule, sampling_tasks
+from pesx.versions import versions
 
-_PACKAGES = ("pesx", "numpy", "rdkit", "tblite", "pyscf", "ase")
+_PACKAGES = ("numpy", "rdkit", "tblite", "pyscf", "ase")
 
 
 @dataclass(frozen=True)
@@ -148,16 +148,6 @@ def _timed(engine: Engine) -> Callable[[Task], tuple[list[Frame], float]]:
     return work
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def _run(
     tasks: Sequence[Task],
     engine: Engine,
@@ -171,7 +161,7 @@ def _run(
     meta = {"level": engine.level, "engine": repr(engine), "plan": plan_text}
     columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with (
-        LabelWriter(out, meta, notes=_versions()) as writer,
+        LabelWriter(out, meta, notes=versions(*_PACKAGES)) as writer,
         Progress(*columns, console=console, disable=console is None) as progress,
     ):
         done = writer.done()

@@ -30,7 +30,7 @@ def peptide_smiles(sequence: str) -> str:
     unknown = [residue for residue in residues if residue not in RESIDUES]
     if unknown:
         raise MoleculeError(
-            f"Expected residues out of {', '.join(RESIDUES)} joined by hyphens, got {unknown[0]!r} in {sequence!r}."
+            f"Expected residues out of {', '.join(RESIDUES)} joined by hyphens, came {unknown[0]!r} in {sequence!r}."
         )
     return _ACETYL + "".join(RESIDUES[residue] for residue in residues) + _METHYLAMIDE
 

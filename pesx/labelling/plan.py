@@ -1,13 +1,12 @@
 """What to label: molecules, how many structures from which source, and with which engine. Read from TOML."""
 
 import json
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pesx.errors import ConfigError, InputError
+from pesx.config import from_table, read_toml
+from pesx.errors import ConfigError
 from pesx.labelling.peptides import peptide_name, peptide_smiles
 
 SOURCES = ("embedded", "scanned", "distorted", "thermal", "dynamics", "quenched")
@@ -36,11 +35,11 @@ class Dynamics:
 
     def __post_init__(self) -> None:
         if not self.temperatures or min(self.temperatures) <= 0:
-            raise ConfigError(f"Expected temperatures > 0 K, got {self.temperatures}.")
+            raise ConfigError(f"Expected temperatures > 0 K, came {self.temperatures}.")
         if min(self.n_frames, self.interval) < 1 or self.warm_up < 0:
             raise ConfigError("Expected n_frames >= 1, interval >= 1 and warm_up >= 0 of dynamics.")
         if self.timestep <= 0 or self.friction < 0:
-            raise ConfigError(f"Expected timestep > 0 fs and friction >= 0, got {self.timestep} and {self.friction}.")
+            raise ConfigError(f"Expected timestep > 0 fs and friction >= 0, came {self.timestep} and {self.friction}.")
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ class Molecules:
 
     def __post_init__(self) -> None:
         if self.frames < 1:
-            raise ConfigError(f"Expected frames >= 1 of each molecule, got {self.frames}.")
+            raise ConfigError(f"Expected frames >= 1 of each molecule, came {self.frames}.")
         if not self.sequences and not self.smiles:
-            raise ConfigError("Expected sequences or smiles in every [[molecules]], got neither.")
+            raise ConfigError("Expected sequences or smiles in every [[molecules]], came neither.")
 
     def by_name(self) -> dict[str, str]:
         """Return the SMILES of each molecule."""
@@ -127,7 +126,7 @@ class Plan:
     def __post_init__(self) -> None:
         unknown = [source for source in self.mix if source not in SOURCES]
         if unknown:
-            raise ConfigError(f"Expected sources out of {', '.join(SOURCES)} in [mix], got {unknown[0]!r}.")
+            raise ConfigError(f"Expected sources out of {', '.join(SOURCES)} in [mix], came {unknown[0]!r}.")
         if min(self.mix.values(), default=0.0) < 0 or sum(self.mix.values()) <= 0:
             raise ConfigError("Expected shares >= 0 in [mix], at least one above 0.")
         if self.force_limit <= 0 or self.batch < 1 or self.seed < 0:
@@ -137,50 +136,20 @@ class Plan:
             raise ConfigError("Expected at least one [[molecules]].")
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ConfigError(f"Expected every molecule once, got {twice[0]!r} twice.")
+            raise ConfigError(f"Expected every molecule once, came {twice[0]!r} twice.")
 
     def to_json(self) -> str:
         """Return all settings as one line of text; equal plans give equal text."""
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def _build(kind: type[Any], table: Mapping[str, Any], *, where: str) -> Any:
-    known = {item.name for item in fields(kind)}
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"Expected keys out of {', '.join(sorted(known))} in {where}, got {key!r}.")
-    try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
-    except TypeError as error:
-        raise ConfigError(f"{where}: {error}.") from error
-
-
-def _overlaid(default: Dynamics | Relaxations, table: Mapping[str, Any]) -> dict[str, Any]:
-    return asdict(default) | dict(table)
-
-
 def read_plan(path: str | Path) -> Plan:
     """Read a plan from a TOML file.
 
     Raises:
-        InputError: There is no such file.
-        ConfigError: It is no TOML, or a key or value is wrong.
+        ConfigError: There is no such file, it is no TOML, or a key or value is wrong.
     """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"Expected a plan, but {path} does not exist.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    if "molecules" not in table:
-        raise ConfigError(f"Expected at least one [[molecules]] in {path}, got none.")
-    for name in ("thermal", "dynamics", "relaxations"):
-        if name in table:
-            default = getattr(Plan, name)
-            table[name] = _build(type(default), _overlaid(default, table[name]), where=f"[{name}] of {path}")
-    table["molecules"] = [_build(Molecules, item, where=f"[[molecules]] of {path}") for item in table["molecules"]]
-    plan: Plan = _build(Plan, table, where=str(path))
-    return plan
+    return from_table(Plan, read_toml(path))
 
 
 __all__ = ["SOURCES", "Dynamics", "Molecules", "Plan", "Relaxations", "read_plan"]

@@ -118,7 +118,7 @@ class LabelStore:
         """Return the SMILES of a molecule, empty if it was given as coordinates only."""
         row = self._connection.execute("SELECT smiles FROM molecules WHERE id = ?", (molecule_id,)).fetchone()
         if row is None:
-            raise InputError(f"Expected the number of a molecule in {self._path}, got {molecule_id}.")
+            raise InputError(f"Expected the number of a molecule in {self._path}, came {molecule_id}.")
         return str(row[0])
 
     def frames(self, molecule_id: int) -> dict[str, npt.NDArray[Any]]:
@@ -135,7 +135,7 @@ class LabelStore:
         rows = self._connection.execute(query, (molecule_id, LABELLED)).fetchall()
         size = [row.numbers.size for row in self.molecules() if row.id == molecule_id]
         if not size:
-            raise InputError(f"Expected the number of a molecule in {self._path}, got {molecule_id}.")
+            raise InputError(f"Expected the number of a molecule in {self._path}, came {molecule_id}.")
         shape = (len(rows), size[0], 3)
         return {
             "positions": np.array([_array(row[0]) for row in rows], dtype=np.float64).reshape(shape),

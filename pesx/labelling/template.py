@@ -183,7 +183,7 @@ def make_template(name: str, smiles: str) -> Template:
     """
     parsed = Chem.MolFromSmiles(smiles)
     if parsed is None:
-        raise MoleculeError(f"Expected a SMILES for {name!r}, got {smiles!r}, which RDKit cannot read.")
+        raise MoleculeError(f"Expected a SMILES for {name!r}, came {smiles!r}, which RDKit cannot read.")
     mol = Chem.AddHs(parsed)
     return Template(name, mol, _torsions(mol))
 

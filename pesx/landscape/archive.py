@@ -45,9 +45,9 @@ class MinimaArchive:
     ) -> None:
         for name, value in (("energy_tolerance", energy_tolerance), ("distance_tolerance", distance_tolerance)):
             if not 0 < value < float("inf"):
-                raise InputError(f"{name} must be a positive number, not {value}.")
+                raise InputError(f"{name}: expected a number above 0, came {value}.")
         if not 0 <= conclusive_gap <= distance_tolerance:
-            raise InputError(f"conclusive_gap must be from 0 to distance_tolerance, not {conclusive_gap}.")
+            raise InputError(f"conclusive_gap: expected a number from 0 to distance_tolerance, came {conclusive_gap}.")
         self.identity = identity
         self.energy_tolerance = energy_tolerance
         self.distance_tolerance = distance_tolerance
@@ -207,7 +207,7 @@ class MinimaArchive:
         rows, stored, gap = (np.concatenate(column) for column in zip(*pieces, strict=True))
         return rows, stored, gap
 
-    def _distances(self, a: Positions, rows_a: Array, b: Positions, rows_b: Array, *, gap: Array) -> Array:
+    def _distances(self, a: Positions, rows_a: Array, b: Float[Tensor, "M N 3"], rows_b: Array, *, gap: Array) -> Array:
         """Return the distances of pairs of rows, angstrom; where the fingerprints are conclusive, their gap instead."""
         distance = gap.copy()
         asked = np.flatnonzero(gap >= self.conclusive_gap)

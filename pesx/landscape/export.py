@@ -1,6 +1,7 @@
 """The minima of a run in the formats of other programs.
 
-Energies are in eV and lengths in angstrom unless the name of a column says otherwise.
+Energies are in eV and lengths in angstrom unless the name of a column says otherwise. Those of a run in reduced units are
+plain numbers, and no column names a unit.
 """
 
 import csv
@@ -9,6 +10,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,30 +25,57 @@ from pesx.errors import InputError, RunFolderError
 from pesx.landscape.records import StoredMinima
 from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
-from pesx.typing import Float, Int, Tensor
+from pesx.typing import Float, Tensor
 from pesx.units import KCAL_PER_MOL
-
-_CSV_COLUMNS = (
-    "minimum",
-    "energy_ev",
-    "relative_kcal_per_mol",
-    "visits",
-    "fmax_ev_per_angstrom",
-    "lowest_curvature_ev_per_angstrom2",
-    "log_product",
-    "first_quench",
-    "chemistry",
-)
 
 _PATHSAMPLE_UNITS = """\
 min.data    one line per minimum, in the order of points.min; minimum k of pesx is line k + 1
-  column 1    energy, eV
+  column 1    energy, {energy}
   column 2    {log_product}
   column 3    order of the point group; 1, because pesx does not determine it
-  columns 4-6 principal moments of inertia, u angstrom^2, ascending
-points.min  {n_atoms} x 3 coordinates per minimum, angstrom, float64, little-endian, no record marks
-Temperatures given to PATHSAMPLE are kT in eV.
+  columns 4-6 principal moments of inertia, u {length}^2, ascending
+points.min  {n_atoms} x 3 coordinates per minimum, {length}, float64, little-endian, no record marks
+Temperatures given to PATHSAMPLE are kT in {energy}.
 """
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What is to be written."""
+
+    minima: StoredMinima
+    molecule: Molecule
+    energy_unit: str
+
+    @classmethod
+    def of(cls, store: RunStore) -> "_Results":
+        return cls(store.minima(), store.molecule, store.energy_unit)
+
+    @property
+    def is_reduced(self) -> bool:
+        return self.energy_unit != "eV"
+
+    @property
+    def rows(self) -> list[int]:
+        """Numbers of the minima, lowest first."""
+        order: list[int] = torch.argsort(self.minima.energy, stable=True).tolist()
+        return order
+
+    @property
+    def relative_name(self) -> str:
+        return "relative_energy" if self.is_reduced else "relative_kcal_per_mol"
+
+    @property
+    def relative(self) -> list[float]:
+        """Heights above the lowest minimum in the unit that :attr:`relative_name` says."""
+        lowest = self.minima.energy.min() if len(self.minima) else 0.0
+        unit = 1.0 if self.is_reduced else KCAL_PER_MOL
+        heights: list[float] = ((self.minima.energy - lowest) / unit).tolist()
+        return heights
+
+    def named(self, name: str, unit: str) -> str:
+        """Return the name of a column of numbers with this unit."""
+        return name if self.is_reduced else f"{name}_{unit}"
 
 
 def export(source: Path | str | RunStore, format: str, out: Path | str) -> int:
@@ -68,10 +97,10 @@ def export(source: Path | str | RunStore, format: str, out: Path | str) -> int:
         with RunStore.read(source) as store:
             return export(store, format, out)
     with source.snapshot():
-        minima = source.minima()
+        results = _Results.of(source)
     with _replacing(Path(out)) as path:
-        FORMATS[format](minima, source.molecule, path)
-    return len(minima)
+        FORMATS[format](results, path)
+    return len(results.minima)
 
 
 def update_extxyz(store: RunStore, out: Path | str) -> bool:
@@ -83,25 +112,26 @@ def update_extxyz(store: RunStore, out: Path | str) -> bool:
         stamp = _stamp(store.n_minima, store.n_quenches)
         if _first_comment(Path(out)).endswith(stamp):
             return False
-        minima = store.minima()
+        results = _Results.of(store)
     with _replacing(Path(out)) as path:
-        _write_frames(minima, store.molecule, path, stamp)
+        _write_frames(results, path, stamp)
     return True
 
 
-def _write_extxyz(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
-    _write_frames(minima, molecule, path, "")
+def _write_extxyz(results: _Results, path: Path) -> None:
+    _write_frames(results, path, "")
 
 
-def _write_frames(minima: StoredMinima, molecule: Molecule, path: Path, stamp: str) -> None:
+def _write_frames(results: _Results, path: Path, stamp: str) -> None:
+    minima, molecule, relative = results.minima, results.molecule, results.relative
     symbols = [f"{symbol:<2}" for symbol in molecule.symbols]
-    relative = _relative(minima)
+    unit = f" energy_unit={results.energy_unit}" if results.is_reduced else ""
     with path.open("w", encoding="utf-8") as file:
-        for row in _by_energy(minima).tolist():
+        for row in results.rows:
             comment = (
-                f'Properties=species:S:1:pos:R:3 pbc="F F F" energy={minima.energy[row].item():.10f} '
-                f"relative_kcal_per_mol={relative[row].item():.6f} minimum={row} visits={minima.visits[row].item()} "
-                f"chemistry={_quoted(minima.keys[row])}"
+                f'Properties=species:S:1:pos:R:3 pbc="F F F" energy={minima.energy[row].item():.10f}{unit} '
+                f"{results.relative_name}={relative[row]:.6f} minimum={row} visits={minima.visits[row].item()} "
+                f"charge={molecule.charge} spin={molecule.multiplicity} chemistry={_quoted(minima.keys[row])}"
             )
             atoms = zip(symbols, minima.positions[row].tolist(), strict=True)
             lines = [f"{symbol} {x:16.10f} {y:16.10f} {z:16.10f}\n" for symbol, (x, y, z) in atoms]
@@ -109,35 +139,45 @@ def _write_frames(minima: StoredMinima, molecule: Molecule, path: Path, stamp: s
             stamp = ""
 
 
-def _write_csv(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
-    del molecule
-    relative = _relative(minima)
+def _write_csv(results: _Results, path: Path) -> None:
+    minima, relative = results.minima, results.relative
+    columns = (
+        "minimum",
+        results.named("energy", "ev"),
+        results.relative_name,
+        "visits",
+        results.named("fmax", "ev_per_angstrom"),
+        results.named("lowest_curvature", "ev_per_angstrom2"),
+        "log_product",
+        "first_quench",
+        "chemistry",
+    )
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(_CSV_COLUMNS)
-        for row in _by_energy(minima).tolist():
+        writer.writerow(columns)
+        for row in results.rows:
             numbers = (minima.fmax, minima.lowest_curvature, minima.log_product)
-            energies = f"{minima.energy[row].item():.10f}", f"{relative[row].item():.6f}"
+            energies = f"{minima.energy[row].item():.10f}", f"{relative[row]:.6f}"
             known = ("" if torch.isnan(column[row]) else f"{column[row].item():.6g}" for column in numbers)
             writer.writerow(
                 (row, *energies, int(minima.visits[row]), *known, int(minima.quench[row]), minima.keys[row])
             )
 
 
-def _write_sdf(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
+def _write_sdf(results: _Results, path: Path) -> None:
+    minima, molecule, relative = results.minima, results.molecule, results.relative
     if not len(molecule.bonds):
         raise InputError(f"The format sdf needs bonds; {molecule.formula} has none. Use extxyz instead.")
     bonded, has_orders = to_rdkit(molecule)
-    relative = _relative(minima)
     with Chem.SDWriter(str(path)) as writer:
-        for row in _by_energy(minima).tolist():
+        for row in results.rows:
             frame = Chem.Mol(bonded)
             frame.RemoveAllConformers()
             frame.AddConformer(_conformer(minima.positions[row]), assignId=True)
             frame.SetProp("_Name", molecule.name or molecule.formula)
             frame.SetIntProp("minimum", row)
-            frame.SetProp("energy_ev", f"{minima.energy[row].item():.10f}")
-            frame.SetProp("relative_kcal_per_mol", f"{relative[row].item():.6f}")
+            frame.SetProp(results.named("energy", "ev"), f"{minima.energy[row].item():.10f}")
+            frame.SetProp(results.relative_name, f"{relative[row]:.6f}")
             frame.SetIntProp("visits", int(minima.visits[row]))
             frame.SetProp("chemistry", minima.keys[row])
             frame.SetProp("bond_orders", "assigned" if has_orders else "unknown, all written as single")
@@ -151,23 +191,24 @@ def _conformer(positions: Float[Tensor, "N 3"]) -> Chem.Conformer:
     return conformer
 
 
-def _write_ase_db(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
-    relative = _relative(minima)
+def _write_ase_db(results: _Results, path: Path) -> None:
+    minima, relative = results.minima, results.relative
     with connect(path, type="db", append=False) as database:
-        for row in _by_energy(minima).tolist():
-            atoms = Atoms(numbers=molecule.numbers.numpy(), positions=minima.positions[row].numpy())
+        for row in results.rows:
+            atoms = Atoms(numbers=results.molecule.numbers.numpy(), positions=minima.positions[row].numpy())
             atoms.calc = SinglePointCalculator(atoms, energy=minima.energy[row].item())
             database.write(
                 atoms,
                 minimum=row,
                 visits=minima.visits[row].item(),
-                relative_kcal_per_mol=relative[row].item(),
                 data={"chemistry": minima.keys[row]},
+                **{results.relative_name: relative[row]},
             )
 
 
-def _write_pathsample(minima: StoredMinima, molecule: Molecule, path: Path) -> None:
+def _write_pathsample(results: _Results, path: Path) -> None:
     path.mkdir()
+    minima, molecule = results.minima, results.molecule
     # Frequencies of some minima only would weigh these against the others by nothing but their being there.
     is_known = bool(torch.isfinite(minima.log_product).all())
     log_product = minima.log_product if is_known else torch.zeros_like(minima.energy)
@@ -176,9 +217,12 @@ def _write_pathsample(minima: StoredMinima, molecule: Molecule, path: Path) -> N
         for energy, log, inertia in zip(minima.energy.tolist(), log_product.tolist(), moments.tolist(), strict=True):
             file.write(f"{energy:20.10f} {log:20.10f} 1 {' '.join(f'{moment:18.8f}' for moment in inertia)}\n")
     (path / "points.min").write_bytes(minima.positions.numpy().astype("<f8").tobytes())
-    what = "log of the product of the eigenvalues of the mass-weighted Hessian, eV/(angstrom^2 u)"
+    energy_unit, length = (results.energy_unit, "sigma") if results.is_reduced else ("eV", "angstrom")
+    what = f"log of the product of the eigenvalues of the mass-weighted Hessian, {energy_unit}/({length}^2 u)"
     missing = "0, because the frequencies of some minima are not known"
-    text = _PATHSAMPLE_UNITS.format(log_product=what if is_known else missing, n_atoms=molecule.n_atoms)
+    text = _PATHSAMPLE_UNITS.format(
+        log_product=what if is_known else missing, n_atoms=molecule.n_atoms, energy=energy_unit, length=length
+    )
     (path / "units.txt").write_text(text, encoding="utf-8")
 
 
@@ -188,15 +232,6 @@ def _inertia(positions: Float[Tensor, "M N 3"], masses: Float[Tensor, "N"]) -> F
     second = torch.einsum("n,mni,mnj->mij", masses, arms, arms)
     trace = second.diagonal(dim1=1, dim2=2).sum(dim=1)
     return trace[:, None, None] * torch.eye(3, dtype=positions.dtype) - second
-
-
-def _by_energy(minima: StoredMinima) -> Int[Tensor, "M"]:
-    return torch.argsort(minima.energy, stable=True)
-
-
-def _relative(minima: StoredMinima) -> Float[Tensor, "M"]:
-    lowest = minima.energy.min() if len(minima) else 0.0
-    return (minima.energy - lowest) / KCAL_PER_MOL
 
 
 def _quoted(text: str) -> str:
@@ -233,7 +268,7 @@ def _replacing(out: Path) -> Iterator[Path]:
         raise RunFolderError(f"Cannot write {out}: {error}. Free some space, or choose another place.") from error
 
 
-FORMATS: dict[str, Callable[[StoredMinima, Molecule, Path], None]] = {
+FORMATS: dict[str, Callable[[_Results, Path], None]] = {
     "extxyz": _write_extxyz,
     "sdf": _write_sdf,
     "ase-db": _write_ase_db,

@@ -46,7 +46,7 @@ class RunStore:
         Args:
             folder: Run folder; made where missing.
             molecule: What is explored.
-            meta: Further texts to keep, such as hashes of settings and model.
+            meta: Further texts to keep, such as hashes of settings and model, and the ``energy_unit``.
 
         Raises:
             RunFolderError: The folder holds a run already, or cannot be written.
@@ -225,6 +225,11 @@ class RunStore:
     def meta(self) -> dict[str, str]:
         """Texts kept about the run."""
         return dict(self._rows("SELECT key, value FROM meta ORDER BY key"))
+
+    @property
+    def energy_unit(self) -> str:
+        """Unit of all energies: ``eV``, or ``epsilon`` in reduced units."""
+        return self.meta.get("energy_unit", "eV")
 
     @property
     def n_minima(self) -> int:

@@ -50,7 +50,9 @@ class AsePotential:
     def __call__(self, positions: Positions) -> Evaluation:
         """Evaluate positions (angstrom): energies in eV, forces in eV/angstrom, NaN where refused."""
         if positions.ndim != 3 or tuple(positions.shape[1:]) != (self._numbers.size, 3):
-            raise InputError(f"Expected positions of shape (B, {self._numbers.size}, 3), got {tuple(positions.shape)}.")
+            raise InputError(
+                f"Expected positions of shape (B, {self._numbers.size}, 3), came {tuple(positions.shape)}."
+            )
         rows = positions.detach().to("cpu", torch.float64).numpy()
         energy = np.full(len(rows), np.nan)
         forces = np.full(rows.shape, np.nan)

@@ -62,8 +62,9 @@ class LearnedPotential:
     def hessian(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
         """Return the exact second derivatives of the energy, eV/angstrom^2; a non-finite replica gets NaN.
 
-        They have the precision of the positions; float32 is good to about 1e-3. One backward pass through the forces per coordinate, over one graph per chunk: half the time of central
-        differences, a fifth of that of the same passes under vmap.
+        They have the precision of the positions; float32 is good to about 1e-3. One backward pass through the forces per
+        coordinate, over one graph per chunk: half the time of central differences, a fifth of that of the same passes
+        under vmap.
         """
         self._check(positions)
         n = 3 * len(self._numbers)
@@ -108,7 +109,7 @@ class LearnedPotential:
         n_atoms = len(self._numbers)
         if positions.dim() != 3 or positions.shape[1:] != (n_atoms, 3) or not positions.is_floating_point():
             raise ContractError(
-                f"Expected floating-point positions of shape (B, {n_atoms}, 3), got {positions.dtype} of shape "
+                f"Expected floating-point positions of shape (B, {n_atoms}, 3), came {positions.dtype} of shape "
                 f"{tuple(positions.shape)}."
             )
 

@@ -27,7 +27,9 @@ class LennardJones:
 
     def __post_init__(self) -> None:
         if self.block_pairs < 1:
-            raise ConfigError(f"block_pairs must be at least 1, not {self.block_pairs}; leave it out for the default.")
+            raise ConfigError(
+                f"block_pairs: expected a number of at least 1, came {self.block_pairs}; leave it out for the default."
+            )
 
     @torch.no_grad()
     def __call__(self, positions: Positions) -> Evaluation:

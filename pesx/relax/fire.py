@@ -67,14 +67,16 @@ class Fire:
         if not 0.0 < self.dt_min <= self.dt <= self.dt_max:
             raise ConfigError(f"FIRE needs 0 < dt_min <= dt <= dt_max, not {self.dt_min}, {self.dt}, {self.dt_max}.")
         if not self.max_step > 0.0:
-            raise ConfigError(f"max_step of FIRE must be positive, not {self.max_step}.")
+            raise ConfigError(f"max_step of FIRE: expected a number above 0, came {self.max_step}.")
         if self.n_delay < 0:
-            raise ConfigError(f"n_delay of FIRE must be zero or positive, not {self.n_delay}.")
+            raise ConfigError(f"n_delay of FIRE: expected a number of at least 0, came {self.n_delay}.")
         if not self.grow >= 1.0:
-            raise ConfigError(f"grow of FIRE must be at least 1, not {self.grow}.")
+            raise ConfigError(f"grow of FIRE: expected a number of at least 1, came {self.grow}.")
         for name in ("shrink", "alpha", "alpha_shrink"):
             if not 0.0 < getattr(self, name) <= 1.0:
-                raise ConfigError(f"{name} of FIRE must be over 0 and at most 1, not {getattr(self, name)}.")
+                raise ConfigError(
+                    f"{name} of FIRE: expected a number above 0 and at most 1, came {getattr(self, name)}."
+                )
 
     def init(self, positions: Positions) -> FireState:
         """Return the state of replicas at rest at these positions."""

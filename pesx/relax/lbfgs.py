@@ -77,13 +77,13 @@ class Lbfgs:
 
     def __post_init__(self) -> None:
         if self.memory < 2:
-            raise ConfigError(f"memory of L-BFGS must be at least 2, not {self.memory}.")
+            raise ConfigError(f"memory of L-BFGS: expected a number of at least 2, came {self.memory}.")
         for name in ("max_step", "stiffness"):
             if not getattr(self, name) > 0.0:
-                raise ConfigError(f"{name} of L-BFGS must be positive, not {getattr(self, name)}.")
+                raise ConfigError(f"{name} of L-BFGS: expected a number above 0, came {getattr(self, name)}.")
         for name in ("max_rise", "min_cosine"):
             if not getattr(self, name) >= 0.0:
-                raise ConfigError(f"{name} of L-BFGS must be zero or positive, not {getattr(self, name)}.")
+                raise ConfigError(f"{name} of L-BFGS: expected a number of at least 0, came {getattr(self, name)}.")
 
     def init(self, positions: Positions) -> LbfgsState:
         """Return the state of replicas that start at these positions, without history."""

@@ -84,6 +84,6 @@ class ModelHessian:
 def _spread(rows: Float[Tensor, "B Q K 3"], atoms: Int[Tensor, "Q K"], size: int) -> Float[Tensor, "B Q 3N"]:
     """Put the derivatives of terms at the places of their atoms."""
     n_replicas, n_terms = rows.shape[:2]
-    places = (3 * atoms[:, :, None] + torch.arange(3)).reshape(n_terms, -1).to(rows.device)
+    places = (3 * atoms[:, :, None] + torch.arange(3)).reshape(n_terms, 3 * atoms.shape[1]).to(rows.device)
     out = rows.new_zeros(n_replicas, n_terms, size)
     return out.scatter_(2, places.expand(n_replicas, -1, -1), rows.reshape(n_replicas, n_terms, 3 * atoms.shape[1]))

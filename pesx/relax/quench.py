@@ -35,13 +35,13 @@ class Convergence:
     def __post_init__(self) -> None:
         for name in ("fmax", "max_force", "max_radius"):
             if not getattr(self, name) > 0.0:
-                raise ConfigError(f"{name} must be positive, not {getattr(self, name)}.")
+                raise ConfigError(f"{name}: expected a number above 0, came {getattr(self, name)}.")
         if self.max_steps < 1:
-            raise ConfigError(f"max_steps must be at least 1, not {self.max_steps}.")
+            raise ConfigError(f"max_steps: expected a number of at least 1, came {self.max_steps}.")
         if self.n_settle < 0:
-            raise ConfigError(f"n_settle must be zero or positive, not {self.n_settle}.")
+            raise ConfigError(f"n_settle: expected a number of at least 0, came {self.n_settle}.")
         if not self.min_energy < 0.0:
-            raise ConfigError(f"min_energy must be negative, not {self.min_energy}.")
+            raise ConfigError(f"min_energy: expected a number below 0, came {self.min_energy}.")
 
 
 @torch.no_grad()
@@ -90,7 +90,7 @@ def quench(
             for a few evaluations after it has converged.
     """
     if check_every < 1:
-        raise ConfigError(f"check_every must be at least 1, not {check_every}.")
+        raise ConfigError(f"check_every: expected a number of at least 1, came {check_every}.")
     settings = convergence or Convergence()
     rows = torch.arange(positions.shape[0], device=positions.device)
     ends: list[tuple[Tensor, Minima]] = []

@@ -48,7 +48,7 @@ class Staged:
 
     def __post_init__(self) -> None:
         if not self.switch > 0.0:
-            raise ConfigError(f"switch of the staged relaxer must be positive, not {self.switch}.")
+            raise ConfigError(f"switch of the staged relaxer: expected a number above 0, came {self.switch}.")
 
     def init(self, positions: Positions) -> StagedState:
         """Return the state of replicas that start at these positions in the rough stage."""

@@ -71,7 +71,7 @@ def load(path: str | os.PathLike[str] | None = None) -> tuple[So3krates, Card]:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise CheckpointError(
-            f"Expected in {path} the weights that its settings call for, got others; write the file anew."
+            f"Expected in {path} the weights that its settings call for, came others; write the file anew."
         ) from error
     card: Card = json.loads(metadata.get("card", "{}"))
     return model, card
@@ -117,18 +117,18 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 def _build(path: Path, metadata: dict[str, str]) -> So3krates:
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
-            f"Expected a pesx model in {path} (format {FORMAT!r}), got a safetensors file of format "
+            f"Expected a pesx model in {path} (format {FORMAT!r}), came a safetensors file of format "
             f"{metadata.get('format')!r}; only files written by pesx can be read."
         )
     version = int(metadata.get("version", "0"))
     if version > VERSION:
         raise CheckpointError(
-            f"Expected version {VERSION} or older in {path}, got {version}; update pesx to read this model."
+            f"Expected version {VERSION} or older in {path}, came {version}; update pesx to read this model."
         )
     try:
         return So3krates(So3kratesSettings.from_dict(json.loads(metadata["settings"])))
     except (ConfigError, KeyError, ValueError) as error:
-        raise CheckpointError(f"Expected valid settings in {path}, got others: {error}") from error
+        raise CheckpointError(f"Expected valid settings in {path}, came others: {error}") from error
 
 
 __all__ = ["PACKAGED", "Card", "load", "model_hash", "packaged_model", "save"]

@@ -96,11 +96,11 @@ def replicas(numbers: Int[Tensor, "N"], positions: Positions, cutoff: float) -> 
 
 
 def collate(
-    numbers: Sequence[Int[Tensor, "N"]],
-    positions: Sequence[Float[Tensor, "N 3"]],
+    numbers: Sequence[Int[Tensor, "_"]],
+    positions: Sequence[Float[Tensor, "_ 3"]],
     cutoff: float,
     *,
-    pairs: Sequence[tuple[Int[Tensor, "P"], Int[Tensor, "P"]]] | None = None,
+    pairs: Sequence[tuple[Int[Tensor, "_"], Int[Tensor, "_"]]] | None = None,
 ) -> GraphBatch:
     """Build the batch of different molecules, one geometry each.
 
@@ -114,12 +114,12 @@ def collate(
         InputError: The batch is empty, or atoms and positions do not fit together.
     """
     if not numbers:
-        raise InputError("Expected at least one molecule to collate, got none.")
+        raise InputError("Expected at least one molecule to collate, came none.")
     sizes = [len(z) for z in numbers]
     for index, (size, geometry) in enumerate(zip(sizes, positions, strict=True)):
         if geometry.shape != (size, 3):
             raise InputError(
-                f"Expected positions of shape ({size}, 3) for molecule {index}, got {tuple(geometry.shape)}."
+                f"Expected positions of shape ({size}, 3) for molecule {index}, came {tuple(geometry.shape)}."
             )
     device = positions[0].device
     if pairs is None:

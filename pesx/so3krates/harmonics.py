@@ -85,7 +85,7 @@ def spherical_harmonics(degrees: Sequence[int], unit: Float[Tensor, "P 3"]) -> F
     """
     unknown = [degree for degree in degrees if degree not in _DEGREES]
     if unknown:
-        raise ConfigError(f"Expected degrees among {KNOWN_DEGREES}, got {unknown}; leave those out.")
+        raise ConfigError(f"Expected degrees among {KNOWN_DEGREES}, came {unknown}; leave those out.")
     x, y, z = unit.unbind(-1)
     return torch.stack([component for degree in degrees for component in _DEGREES[degree](x, y, z)], dim=-1)
 

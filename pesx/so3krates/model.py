@@ -57,20 +57,20 @@ class So3kratesSettings:
     def __post_init__(self) -> None:
         for name in ("features", "n_layers", "n_heads", "cutoff", "n_radial", "mean_neighbours"):
             if not getattr(self, name) > 0:
-                raise ConfigError(f"Expected {name} above 0, got {getattr(self, name)}.")
+                raise ConfigError(f"Expected {name} above 0, came {getattr(self, name)}.")
         for name in ("elements", "degrees", "levels"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
-                raise ConfigError(f"Expected {name} without repetition and not empty, got {values}.")
+                raise ConfigError(f"Expected {name} without repetition and not empty, came {values}.")
         if tuple(sorted(self.elements)) != self.elements or self.elements[0] < 1:
-            raise ConfigError(f"Expected elements as ascending atomic numbers from 1, got {self.elements}.")
+            raise ConfigError(f"Expected elements as ascending atomic numbers from 1, came {self.elements}.")
         if not set(self.degrees) <= set(KNOWN_DEGREES):
-            raise ConfigError(f"Expected degrees among {KNOWN_DEGREES}, got {self.degrees}.")
+            raise ConfigError(f"Expected degrees among {KNOWN_DEGREES}, came {self.degrees}.")
         for divisor in (4, self.n_heads, len(self.degrees)):
             if self.features % divisor:
                 raise ConfigError(
                     f"Expected features divisible by 4, by n_heads ({self.n_heads}) and by the number of degrees "
-                    f"({len(self.degrees)}), got {self.features}."
+                    f"({len(self.degrees)}), came {self.features}."
                 )
 
     def as_dict(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class So3kratesSettings:
         try:
             return cls(**plain)
         except TypeError as error:
-            raise ConfigError(f"Expected the settings of a SO3krates model, got {sorted(values)}.") from error
+            raise ConfigError(f"Expected the settings of a SO3krates model, came {sorted(values)}.") from error
 
 
 class So3krates(nn.Module):
@@ -169,7 +169,7 @@ class So3krates(nn.Module):
         strange = sorted(set(numbers.tolist()) - set(self.settings.elements))
         if strange:
             raise InputError(
-                f"Expected atomic numbers among {list(self.settings.elements)}, which this model was trained on, got "
+                f"Expected atomic numbers among {list(self.settings.elements)}, which this model was trained on, came "
                 f"{strange}; use a model that knows these elements."
             )
 

@@ -4,10 +4,11 @@ import hashlib
 import json
 from typing import Any
 
+from pesx.config import to_table
 from pesx.training.dataset import Dataset
 from pesx.training.evaluate import Errors
 from pesx.training.reference import References
-from pesx.training.settings import TrainingSettings, to_table
+from pesx.training.settings import TrainingSettings
 
 
 def model_card(

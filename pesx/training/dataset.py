@@ -140,7 +140,7 @@ def _molecule(
     atoms = np.asarray(numbers, dtype=np.int64)
     if atoms.ndim != 1 or not np.all((atoms >= 1) & (atoms <= HEAVIEST_ELEMENT)):
         raise InputError(
-            f"Molecule {name!r}: expected a list of atomic numbers from 1 to {HEAVIEST_ELEMENT}, got {atoms.tolist()}. "
+            f"Molecule {name!r}: expected a list of atomic numbers from 1 to {HEAVIEST_ELEMENT}, came {atoms.tolist()}. "
             "Correct the elements."
         )
     n_frames, n_atoms = len(np.asarray(frames["energy"])), len(atoms)
@@ -171,13 +171,13 @@ def _checked(what: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float
     try:
         array = np.asarray(values, dtype=np.float64)
     except (ValueError, TypeError) as error:
-        raise InputError(f"Molecule {what}: expected numbers of shape {shape}, got {error}. Relabel it.") from error
+        raise InputError(f"Molecule {what}: expected numbers of shape {shape}, came {error}. Relabel it.") from error
     if array.shape != shape:
-        raise InputError(f"Molecule {what}: expected the shape {shape}, got {array.shape}. Relabel it.")
+        raise InputError(f"Molecule {what}: expected the shape {shape}, came {array.shape}. Relabel it.")
     bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
     if len(bad):
         raise InputError(
-            f"Molecule {what}: expected finite numbers, got NaN or infinity in frame {bad[0]} "
+            f"Molecule {what}: expected finite numbers, came NaN or infinity in frame {bad[0]} "
             f"({len(bad)} of {len(array)} frames). Remove or relabel these frames."
         )
     return array

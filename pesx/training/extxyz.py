@@ -15,8 +15,8 @@ class ExtxyzFrames:
     """Frames of an extxyz file, one molecule for each distinct list of atoms.
 
     Energies (eV) and forces (eV/angstrom) are read under the names that ASE knows. A frame may say ``trajectory``,
-    ``temperature`` (K), ``name``, ``charge`` and ``multiplicity`` in its comment line; without a trajectory every frame
-    counts as one of its own.
+    ``temperature`` (K), ``name``, ``charge`` and ``spin`` (2S+1; or ``multiplicity``) in its comment line; without a
+    trajectory every frame counts as one of its own.
 
     Args:
         path: File to read.
@@ -38,14 +38,14 @@ class ExtxyzFrames:
             missing = [key for key in ("energy", "forces") if key not in found]
             if missing:
                 raise InputError(
-                    f"{path}, frame {index}: expected energy and forces, got no {' and no '.join(missing)}."
+                    f"{path}, frame {index}: expected energy and forces, came no {' and no '.join(missing)}."
                 )
             info = atoms.info
             key = (
                 str(info.get("name", atoms.get_chemical_formula())),
                 tuple(atoms.numbers.tolist()),
                 int(info.get("charge", 0)),
-                int(info.get("multiplicity", 1)),
+                int(info.get("spin", info.get("multiplicity", 1))),
             )
             self._frames.setdefault(key, []).append((index, atoms))
 

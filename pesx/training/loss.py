@@ -47,9 +47,11 @@ class LossSettings:
             "large_force",
         ):
             if not getattr(self, name) > 0:
-                raise ConfigError(f"Expected loss.{name} above 0, got {getattr(self, name)!r}. Give a positive number.")
+                raise ConfigError(
+                    f"Expected loss.{name} above 0, came {getattr(self, name)!r}. Give a positive number."
+                )
         if not 0 <= self.rise_from < 1:
-            raise ConfigError(f"Expected loss.rise_from from 0 to below 1, got {self.rise_from!r}. Give a fraction.")
+            raise ConfigError(f"Expected loss.rise_from from 0 to below 1, came {self.rise_from!r}. Give a fraction.")
 
     def energy_weight_at(self, progress: float) -> float:
         """Return the energy weight at a fraction of the training, 1/eV."""

@@ -92,7 +92,7 @@ def load_state(
     changed = [key for key in identity if stored.get(key) != json.loads(json.dumps(identity[key]))]
     if changed:
         raise RunFolderError(
-            f"Expected to continue {path} with the same {', '.join(changed)}, got another. "
+            f"Expected to continue {path} with the same {', '.join(changed)}, came another. "
             "Give what it was begun with, or train into a new folder."
         )
     model.load_state_dict(_below(tensors, "model."))
@@ -116,7 +116,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         ) from error
     if header.get("format") != FORMAT:
         raise RunFolderError(
-            f"Expected a training state of format {FORMAT} in {path}, got {header.get('format')!r}. "
+            f"Expected a training state of format {FORMAT} in {path}, came {header.get('format')!r}. "
             "Continue it with the version of pesx that wrote it."
         )
     return header, tensors

@@ -1,16 +1,12 @@
 """Everything that decides a training run, readable from TOML."""
 
-import difflib
-import tomllib
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
+from pesx.config import from_table, read_toml
 from pesx.errors import ConfigError
 from pesx.so3krates.model import So3kratesSettings
 from pesx.training.loss import LossSettings
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,8 @@ class TrainingSettings:
         ema_decay: Averaging of weights; the averaged weights are the result.
         max_force: Frames with a larger force on an atom are left out of the training, eV/angstrom.
         validation_fraction: Part of the frames held out, as whole trajectories.
-        validation_frames: Most frames looked at in the validations along the way; the last one takes all.
+        validation_frames: Most frames looked at in the validations along the way, of those with forces below
+            ``loss.large_force``; the last one takes all.
         validate_every: Steps between validations.
         checkpoint_every_s: Time between checkpoints, s.
         compile: Compile the training step with torch.compile; falls back to the plain step where there is no compiler.
@@ -66,15 +63,15 @@ class TrainingSettings:
         )
         for name in positive:
             if not getattr(self, name) > 0:
-                raise ConfigError(f"Expected {name} above 0, got {getattr(self, name)!r}. Give a positive number.")
+                raise ConfigError(f"Expected {name} above 0, came {getattr(self, name)!r}. Give a positive number.")
         for name in ("n_steps", "time_budget_s", "weight_decay", "seed"):
             if not getattr(self, name) >= 0:
-                raise ConfigError(f"Expected {name} of 0 or more, got {getattr(self, name)!r}.")
+                raise ConfigError(f"Expected {name} of 0 or more, came {getattr(self, name)!r}.")
         for name in ("ema_decay", "validation_fraction"):
             if not 0 < getattr(self, name) < 1:
-                raise ConfigError(f"Expected {name} between 0 and 1, got {getattr(self, name)!r}. Give a fraction.")
+                raise ConfigError(f"Expected {name} between 0 and 1, came {getattr(self, name)!r}. Give a fraction.")
         if not (self.n_steps or self.time_budget_s):
-            raise ConfigError("Expected n_steps or time_budget_s, got neither. Say when the training is to end.")
+            raise ConfigError("Expected n_steps or time_budget_s, came neither. Say when the training is to end.")
 
 
 def read_settings(path: str | Path) -> TrainingSettings:
@@ -83,44 +80,4 @@ def read_settings(path: str | Path) -> TrainingSettings:
     Raises:
         ConfigError: The file is not TOML, a key is unknown, or a value is out of range.
     """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"Expected a TOML file, but {path} cannot be read: {error}.") from error
-    return from_table(TrainingSettings, table)
-
-
-def from_table(kind: type[T], table: dict[str, Any], where: str = "") -> T:
-    """Build a settings dataclass from a table of plain values, the nested ones too; lists become tuples.
-
-    Raises:
-        ConfigError: A key is unknown, or a value is out of range.
-    """
-    nested = {"model": So3kratesSettings, "loss": LossSettings}
-    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
-            raise ConfigError(f"Unknown setting {where + key!r}. {hint}")
-        if isinstance(value, dict):
-            values[key] = from_table(nested[key], value, f"{key}.")
-        else:
-            values[key] = tuple(value) if isinstance(value, list) else value
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ConfigError(f"A setting in [{where or 'the top table'}] has the wrong type: {error}.") from error
-
-
-def to_table(settings: Any) -> dict[str, Any]:
-    """Return a settings dataclass as plain values; the reverse of :func:`from_table`."""
-    table: dict[str, Any] = {}
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if is_dataclass(value):
-            table[item.name] = to_table(value)
-        else:
-            table[item.name] = list(value) if isinstance(value, tuple) else value
-    return table
+    return from_table(TrainingSettings, read_toml(path))

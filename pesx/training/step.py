@@ -54,9 +54,22 @@ def energy_and_forces(
 
 
 def loss_of(
-    settings: LossSettings, batch: Batch, energy: Tensor, forces: Tensor, energy_weight: float | Tensor
-) -> Tensor:
-    """Return the loss of predictions for a batch."""
+    settings: LossSettings,
+    batch: Batch,
+    *,
+    energy: Float[Tensor, "G"],
+    forces: Float[Tensor, "A 3"],
+    energy_weight: float | Float[Tensor, ""],
+) -> Float[Tensor, ""]:
+    """Return the loss of predictions for a batch.
+
+    Args:
+        settings: Of the loss; its weights of the energy are those at the ends of the training.
+        batch: With the labels.
+        energy: Predicted interaction energies, eV.
+        forces: Predicted forces, eV/angstrom.
+        energy_weight: Of the mean energy error per molecule at this step, 1/eV.
+    """
     force_error = force_loss(forces, batch.forces, batch.atom_weight, settings.force_scale)
     energy_error = energy_loss(energy, batch.energy, batch.frame_weight, settings.energy_scale)
     return settings.force_weight * force_error + energy_weight * energy_error
@@ -67,7 +80,7 @@ def make_loss_step(model: So3krates, settings: TrainingSettings, table: FrameTab
 
     def plain(batch: Batch, energy_weight: float) -> Tensor:
         energy, forces = energy_and_forces(model, batch.graph, create_graph=True)
-        return loss_of(settings.loss, batch, energy, forces, energy_weight)
+        return loss_of(settings.loss, batch, energy=energy, forces=forces, energy_weight=energy_weight)
 
     eager = LossStep(plain, table, None, "plain step")
     if not settings.compile:
@@ -103,7 +116,7 @@ def _compiled(model: So3krates, settings: LossSettings) -> Callable[[Batch, floa
             return energy.sum(), energy
 
         gradient, energy = grad(total, has_aux=True)(batch.graph.positions)
-        return loss_of(settings, batch, energy, -gradient, energy_weight)
+        return loss_of(settings, batch, energy=energy, forces=-gradient, energy_weight=energy_weight)
 
     run = torch.compile(loss, dynamic=False, fullgraph=True)
 

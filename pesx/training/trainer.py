@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pesx.config import to_table
 from pesx.errors import InputError, RunFolderError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.model import So3krates
@@ -27,7 +28,7 @@ from pesx.training.progress import Reporter
 from pesx.training.reference import References, fit_references
 from pesx.training.resume import Position, load_state, save_state
 from pesx.training.schedule import ema_decay, learning_rate, progress
-from pesx.training.settings import TrainingSettings, to_table
+from pesx.training.settings import TrainingSettings
 from pesx.training.split import split
 from pesx.training.step import LossStep, make_loss_step
 
@@ -41,6 +42,9 @@ FORCE_UNIT = 35.0
 
 ENERGY_UNIT = 0.4
 """kcal/mol."""
+
+_MILD = 0.5
+"""Frames with a greater weight have forces below ``loss.large_force``."""
 
 MOST_SKIPPED = 100
 """Training stops after so many gradients that were not finite."""
@@ -112,7 +116,7 @@ def prepare(settings: TrainingSettings, data: Dataset) -> Prepared:
         validation=validation,
         references=references,
         table=FrameTable(training, references, cutoff=cutoff, large_force=settings.loss.large_force),
-        validation_table=FrameTable(validation, references, cutoff=cutoff),
+        validation_table=FrameTable(validation, references, cutoff=cutoff, large_force=settings.loss.large_force),
         digest=data.digest(),
     )
 
@@ -151,8 +155,11 @@ class _Run:
         self.loss_step: LossStep = make_loss_step(self.model, settings, prepared.table)
         self._identity = {"data": prepared.digest, "model": to_table(settings.model), "seed": settings.seed}
         n_validation = len(prepared.validation_table)
-        chosen = frame_order(n_validation, seed=settings.seed, epoch=0)[: settings.validation_frames]
-        self._validation_frames = np.sort(chosen)
+        # Weights are to be chosen by the frames a molecule visits; a few hot ones would drown them in the mean.
+        order = frame_order(n_validation, seed=settings.seed, epoch=0)
+        is_mild = prepared.validation_table.weight[order] > _MILD
+        chosen = order[is_mild] if is_mild.any() else order
+        self._validation_frames = np.sort(chosen[: settings.validation_frames])
 
     def restore(self) -> None:
         """Continue from the state in the folder, if there is one."""
@@ -225,7 +232,7 @@ class _Run:
             at.skipped += 1
             if at.skipped > MOST_SKIPPED:
                 raise InputError(
-                    f"Expected finite gradients, got {at.skipped} that were not, the last at step {at.step}. "
+                    f"Expected finite gradients, came {at.skipped} that were not, the last at step {at.step}. "
                     "Lower the learning rate, or look for bad labels."
                 )
         at.step += 1

@@ -1,4 +1,5 @@
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -34,6 +35,42 @@ def test_settings_survive_a_round_trip_through_toml() -> None:
 
 def test_whole_numbers_are_good_numbers() -> None:
     assert from_table(Outer, {"name": "x", "step": 2}).step == 2.0
+
+
+@dataclass(frozen=True)
+class Group:
+    shares: Mapping[str, float]
+    inner: Inner = Inner((7,), (3.0, 4.0))
+
+
+@dataclass(frozen=True)
+class Groups:
+    group: tuple[Group, ...]
+    inner: Inner = Inner()
+
+
+def test_tables_in_lists_in_tables_survive_too() -> None:
+    groups = Groups((Group({"a": 1.0, "b c.d": 0.5, "\x7fü🙂": -0.0}), Group({}, Inner((), (1.0, 2.0)))), Inner((5,)))
+    text = to_toml(to_table(groups))
+    assert from_table(Groups, tomllib.loads(text)) == groups
+
+
+def test_what_a_table_leaves_out_is_that_of_the_default_of_its_place() -> None:
+    read = from_table(Groups, {"group": [{"shares": {"a": 1}, "inner": {"degrees": [9]}}]})
+    assert read.group[0].inner == Inner((9,), (3.0, 4.0))
+    assert from_table(Inner, {"degrees": [4]}, base=Inner((1,), (8.0, 9.0))) == Inner((4,), (8.0, 9.0))
+
+
+@pytest.mark.parametrize("value", [None, {1, 2}, [None], {"inner": object()}])
+def test_what_toml_cannot_hold_is_refused(value: object) -> None:
+    with pytest.raises(ConfigError, match="for TOML"):
+        to_toml({"value": value})
+
+
+@pytest.mark.parametrize("shares", [{"a": "b"}, [1.0], {"a": True}])
+def test_what_does_not_fit_into_a_table_is_named(shares: object) -> None:
+    with pytest.raises(ConfigError, match=r"group\.shares"):
+        from_table(Groups, {"group": [{"shares": shares}]})
 
 
 @pytest.mark.parametrize(

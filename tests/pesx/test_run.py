@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pesx.chemistry.read import read_molecule
 from pesx.config import from_table, read_toml, to_table
 from pesx.errors import ConfigError, InputError, RunFolderError
 from pesx.explore.exploration import INTERRUPTED
@@ -141,6 +142,26 @@ def test_a_run_with_a_limit_raised_is_one_that_had_it_from_the_start(short, tmp_
         run.go()
     assert read_settings(tmp_path / "run") == SHORT
     assert_same(everything(short), everything(tmp_path / "run"))
+
+
+def test_the_unit_of_energies_is_kept(short, tmp_path):
+    with RunStore.read(short) as store:
+        assert store.energy_unit == "epsilon"
+    with RunStore.create(tmp_path / "old", read_molecule("LJ7")) as store:
+        assert store.energy_unit == "eV"
+
+
+def test_a_potential_that_holds_something_is_let_go(tmp_path, monkeypatch):
+    (tmp_path / "held.py").write_text(
+        "from pesx.potentials.lennard_jones import LennardJones\n\nENDED = []\n\n\n"
+        "class Held(LennardJones):\n    def close(self):\n        ENDED.append(True)\n\n\nPOTENTIAL = Held()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with Run.start(ExploreSettings("O", potential="held:POTENTIAL"), tmp_path / "run") as run:
+        assert run._store.energy_unit == "eV"
+        ended = sys.modules["held"].ENDED
+        assert ended == []
+    assert ended == [True]
 
 
 def test_a_run_that_cannot_be_set_up_leaves_the_folder_free(tmp_path):

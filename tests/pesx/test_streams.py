@@ -34,7 +34,7 @@ def test_numbers_have_the_distribution_they_should() -> None:
     assert abs(float(normal.mean())) < 5 / n**0.5
     assert abs(float(normal.var()) - 1) < 5 * (2 / n) ** 0.5
     assert abs(float(uniform.mean()) - 0.5) < 5 * (1 / 12 / n) ** 0.5
-    assert 0 <= float(uniform.min())
+    assert float(uniform.min()) >= 0
     assert float(uniform.max()) < 1
 
 

@@ -28,6 +28,16 @@ def always_float32(positions):
     return Evaluation(now.energy, now.forces)
 
 
+def energies_in_float64(positions):
+    now = LJ(positions)
+    return Evaluation(now.energy.double(), now.forces)
+
+
+def energies_in_float32(positions):
+    now = LJ(positions)
+    return Evaluation(now.energy.float(), now.forces)
+
+
 def no_atom_axis(positions):
     now = LJ(positions)
     return Evaluation(now.energy, now.forces.flatten(1))
@@ -111,6 +121,11 @@ def test_a_sound_potential_passes(positions):
     report = check_potential(LJ, positions, numbers=torch.full((8,), 18))
     assert report.ok
     report.raise_if_wrong()
+
+
+def test_energies_may_be_more_exact_than_positions_but_not_less(positions):
+    assert check_potential(energies_in_float64, positions).ok
+    assert {finding.check for finding in check_potential(energies_in_float32, positions).findings} == {"form"}
 
 
 def test_one_replica_is_too_few_to_check(positions):

@@ -41,6 +41,12 @@ def test_a_seed_fixes_the_conformers():
     assert not torch.equal(first, embed(molecule, 3, 6))
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2**31 - 1, 2**40])
+def test_all_conformers_of_a_seed_are_different(seed):
+    conformers = embed(molecule_from_smiles("CCCCC"), 6, seed)
+    assert float(torch.pdist(conformers.flatten(1)).min()) > 0.1
+
+
 def test_cis_amides_come_when_asked_for_and_are_kept_when_given():
     molecule = molecule_from_smiles(DIPEPTIDE)
     amides = perceive(molecule).amides

@@ -54,6 +54,25 @@ def test_from_labels_to_a_model(pesx, settings, tmp_path):
     assert pesx(*arguments, "--resume").code == 0
 
 
+def test_labels_of_an_extxyz_file(pesx, settings, tmp_path):
+    data = tmp_path / "labels.extxyz"
+    random = np.random.default_rng(0)
+    frames = []
+    for task in range(8):
+        shift = random.normal(scale=0.05, size=(3, 3))
+        energy = 5 * (shift**2).sum() - 1.0
+        rows = zip(("O", "H", "H"), np.hstack([WATER + shift, -10 * shift]), strict=True)
+        atoms = "".join(f"{symbol} {' '.join(map(str, row))}\n" for symbol, row in rows)
+        frames.append(f"3\nProperties=species:S:1:pos:R:3:forces:R:3 energy={energy} trajectory=t{task}\n{atoms}")
+    data.write_text("".join(frames))
+    arguments = ("train", settings, "--data", data, "--out", tmp_path / "model")
+    answer = pesx(*arguments)
+    assert answer.code == 2
+    assert "--level" in answer.message
+    assert pesx(*arguments, "--level", "springs").code == 0
+    assert checkpoint.load(tmp_path / "model" / "model.safetensors")[0].settings.levels == ("springs",)
+
+
 def test_labels_of_an_element_that_the_model_has_not(pesx, settings, tmp_path):
     settings.write_text(SETTINGS.replace("[1, 8]", "[1, 6]"))
     answer = pesx("train", settings, "--data", write_labels(tmp_path / "labels.db", 0), "--out", tmp_path / "model")

@@ -12,7 +12,7 @@ def test_positions_become_contiguous_float64() -> None:
 
 
 def test_a_wrong_shape_is_the_callers_fault() -> None:
-    with pytest.raises(InputError, match=r"shape \(4, 3\), got \(3, 3\)"):
+    with pytest.raises(InputError, match=r"shape \(4, 3\), came \(3, 3\)"):
         checked_shape(np.zeros((3, 3)), 4)
 
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,12 @@ def test_within_all_limits_the_search_goes_on() -> None:
     stop = Stop(n_minima=11, max_evaluations=9001, max_quenches=101, max_seconds=61, patience=4, least_patience=40)
     assert stop.reason(NOW) is None
     assert stop.reason(replace(NOW, n_since_new=48)) is not None
+
+
+@pytest.mark.parametrize("n_stored", [0, 12])
+def test_infinite_patience_waits_for_ever(n_stored: int) -> None:
+    now = replace(NOW, n_stored=n_stored, n_since_new=10**9)
+    assert Stop(n_minima=11, patience=math.inf).reason(now) is None
 
 
 @pytest.mark.parametrize("wrong", [{"n_minima": 0}, {"max_evaluations": 0}, {"max_quenches": -1}, {"max_seconds": 0.0}])

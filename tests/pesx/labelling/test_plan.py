@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pesx.errors import ConfigError, InputError
+from pesx.errors import ConfigError
 from pesx.labelling.plan import Dynamics, Molecules, Plan, Relaxations, read_plan
 
 WORKFLOW = Path(__file__).parents[3] / "workflows" / "ala_gly_model"
@@ -41,7 +41,7 @@ MOLECULE = '[[molecules]]\nframes = 1\nsequences = ["Ala"]\n'
         ("thermal = {timestep = 0.0}\n" + MOLECULE, "timestep > 0"),
         (MOLECULE + MOLECULE, "twice"),
         ("seed = 1", "molecules"),
-        ("seed = ", "not TOML"),
+        ("seed = ", "TOML"),
         ("[[molecules]]\nframes = 0\nsequences = ['Ala']", "frames >= 1"),
         ("[[molecules]]\nframes = 1", "sequences or smiles"),
         ("[[molecules]]\nsequences = ['Ala']", "frames"),
@@ -53,7 +53,7 @@ def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere"):
+    with pytest.raises(ConfigError, match="nowhere"):
         read_plan(tmp_path / "nowhere.toml")
 
 

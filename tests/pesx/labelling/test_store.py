@@ -99,5 +99,5 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
 
 def test_unknown_molecules_are_named(tmp_path: Path) -> None:
     _fill(tmp_path / "labels.db")
-    with LabelStore(tmp_path / "labels.db") as store, pytest.raises(InputError, match="got 9"):
+    with LabelStore(tmp_path / "labels.db") as store, pytest.raises(InputError, match="came 9"):
         store.frames(9)

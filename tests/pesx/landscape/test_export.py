@@ -1,6 +1,7 @@
 import csv
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import ase.db
@@ -77,6 +78,34 @@ def test_extxyz(store: RunStore, tmp_path: Path):
         assert frame.numbers.tolist() == MOLECULE.numbers.tolist()
         np.testing.assert_allclose(frame.positions, positions()[row], atol=1e-9)
         assert not frame.pbc.any()
+
+
+def test_extxyz_says_what_it_takes_to_label_the_minima_again(tmp_path: Path):
+    radical = replace(MOLECULE, charge=1, multiplicity=2)
+    with RunStore.create(tmp_path / "run", radical) as store:
+        fill(store, [1.0, 2.0, 3.0])
+        export(store, "extxyz", tmp_path / "out.xyz")
+    for frame in ase.io.read(tmp_path / "out.xyz", ":", format="extxyz"):
+        assert (frame.info["charge"], frame.info["spin"]) == (1, 2)
+
+
+def test_reduced_units_stay_what_they_are(tmp_path: Path):
+    with RunStore.create(tmp_path / "run", MOLECULE, {"energy_unit": "epsilon"}) as store:
+        fill(store, [1.0, 2.0, 3.0])
+        for name in FORMATS:
+            export(store, name, tmp_path / name)
+    heights = [ENERGY[row] + 1.5 for row in BY_ENERGY]
+    frames = ase.io.read(tmp_path / "extxyz", ":", format="extxyz")
+    assert [frame.info["relative_energy"] for frame in frames] == heights
+    assert {frame.info["energy_unit"] for frame in frames} == {"epsilon"}
+    with (tmp_path / "csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["relative_energy"]) for row in rows] == heights
+    assert [float(row["energy"]) for row in rows] == [ENERGY[row] for row in BY_ENERGY]
+    with ase.db.connect(tmp_path / "ase-db", type="db") as database:
+        assert [row.relative_energy for row in database.select()] == heights
+    texts = [(tmp_path / name).read_text() for name in ("extxyz", "csv", "sdf", "pathsample/units.txt")]
+    assert not any(word in text for text in texts for word in ("kcal", "eV", "_ev", "angstrom"))
 
 
 def test_sdf_has_bonds_and_their_orders(store: RunStore, tmp_path: Path):

@@ -6,6 +6,7 @@ from pesx.errors import ContractError, InputError
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.testing import check_potential
 
 NUMBERS = torch.tensor(molecule("CH3CH2OH").numbers)
 
@@ -31,6 +32,10 @@ def test_it_is_the_model_bound_to_a_molecule(model):
     found = LearnedPotential(model, NUMBERS)(positions.detach())
     torch.testing.assert_close(found.energy, energy.detach())
     torch.testing.assert_close(found.forces, -gradient)
+
+
+def test_it_keeps_the_contract_of_a_potential(model):
+    check_potential(LearnedPotential(model, NUMBERS), geometries(5), numbers=NUMBERS).raise_if_wrong()
 
 
 def test_chunks_change_no_bit(model):

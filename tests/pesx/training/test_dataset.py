@@ -48,7 +48,7 @@ def test_non_finite_labels_name_the_frame(key):
 
 
 def test_forces_of_wrong_shape():
-    with pytest.raises(InputError, match=r"forces: expected the shape \(4, 3, 3\), got \(4, 2, 3\)"):
+    with pytest.raises(InputError, match=r"forces: expected the shape \(4, 3, 3\), came \(4, 2, 3\)"):
         load(Source(forces=np.zeros((4, 2, 3))))
 
 

@@ -12,16 +12,20 @@ H 0.96 0.0 0.0 -0.1 0.0 0.0
 H -0.24 0.93 0.0 0.0 0.0 0.0
 """
 HYDROGEN = """2
-Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.1 charge=1 multiplicity=2
+Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.1 charge=1 {spin}=2
 H 0.0 0.0 0.0 0.0 0.0 0.2
 H 0.74 0.0 0.0 0.0 0.0 -0.2
 """
 
 
-def test_frames_are_sorted_into_molecules(tmp_path):
+@pytest.mark.parametrize("spin", ["spin", "multiplicity"])
+def test_frames_are_sorted_into_molecules(tmp_path, spin):
     path = tmp_path / "frames.xyz"
     path.write_text(
-        WATER.format(trajectory="a") + HYDROGEN + WATER.format(trajectory="a") + WATER.format(trajectory="b")
+        WATER.format(trajectory="a")
+        + HYDROGEN.format(spin=spin)
+        + WATER.format(trajectory="a")
+        + WATER.format(trajectory="b")
     )
     dataset = load(ExtxyzFrames(path, level="made up"))
     water, hydrogen = dataset.molecules
@@ -36,7 +40,7 @@ def test_frames_are_sorted_into_molecules(tmp_path):
 def test_a_frame_without_forces_is_named(tmp_path):
     path = tmp_path / "frames.xyz"
     bare = "1\nProperties=species:S:1:pos:R:3 energy=1.0\nH 0 0 0\n"
-    path.write_text(HYDROGEN + bare)
+    path.write_text(HYDROGEN.format(spin="spin") + bare)
     with pytest.raises(InputError, match=r"frame 1.*no forces"):
         ExtxyzFrames(path, level="made up")
 

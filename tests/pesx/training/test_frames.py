@@ -75,7 +75,7 @@ def test_padding_changes_neither_loss_nor_gradient(table, model, chosen):
         batch = table.batch(np.array(chosen), pad)
         model.zero_grad()
         energy, forces = energy_and_forces(model, batch.graph, create_graph=True)
-        loss = loss_of(LossSettings(), batch, energy, forces, 0.3)
+        loss = loss_of(LossSettings(), batch, energy=energy, forces=forces, energy_weight=0.3)
         loss.backward()
         gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
         results.append((loss.detach(), gradient))

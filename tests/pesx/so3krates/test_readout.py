@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from pesx.so3krates.model import So3kratesSettings
+from pesx.so3krates.readout import EnergyHead
+
+SETTINGS = So3kratesSettings(elements=(1, 6, 8), features=24, degrees=(1, 2))
+
+
+@pytest.fixture
+def head() -> EnergyHead:
+    torch.manual_seed(0)
+    made = EnergyHead(SETTINGS)
+    with torch.no_grad():
+        made.scale.copy_(torch.tensor([1.0, 2.0, -3.0]))
+    return made
+
+
+def features(n: int) -> torch.Tensor:
+    return torch.randn(n, 24, generator=torch.Generator().manual_seed(1))
+
+
+def test_an_energy_is_that_of_the_network_times_the_scale_of_the_element(head: EnergyHead) -> None:
+    x = features(1).repeat(3, 1)
+    energies = head(x, torch.tensor([0, 1, 2]))
+    plain = head.out(torch.nn.functional.silu(head.hidden(x)))[:, 0]
+    assert torch.allclose(energies, plain * torch.tensor([1.0, 2.0, -3.0]), atol=1e-6)
+
+
+def test_an_atom_has_the_energy_it_has_alone(head: EnergyHead) -> None:
+    x, element = features(8), torch.tensor([0, 1, 2, 0, 1, 2, 0, 0])
+    whole = head(x, element)
+    assert torch.equal(head(x[4:8], element[4:8]), whole[4:8])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_reference_energies_keep_their_precision(head: EnergyHead, dtype: torch.dtype) -> None:
+    exact = 1030.000001234567
+    head.reference_energies[6] = exact
+    head.to(dtype)
+    assert head.reference_energies.dtype == torch.float64
+    assert float(head.reference_energies[6]) == exact
+    assert head.scale.dtype == dtype
+
+
+def test_there_is_a_reference_for_every_number_up_to_the_heaviest(head: EnergyHead) -> None:
+    assert len(head.reference_energies) == 9
+    assert "reference_energies" in head.state_dict()
