@@ -27,6 +27,7 @@ from pesx.molecule import Molecule
 from pesx.outcome import Outcome
 from pesx.protocols import Potential
 from pesx.registry import REDUCED, Source, choose_device, make_potential
+from pesx.threads import one_thread_each
 from pesx.units import KCAL_PER_MOL
 from pesx.versions import versions
 
@@ -198,7 +199,8 @@ class Run:
             if on_progress is not None:
                 on_progress(progress)
 
-        reason = self.exploration.run(self.settings.stop, observe)
+        with one_thread_each():
+            reason = self.exploration.run(self.settings.stop, observe)
         self.export()
         self.write_provenance(reason)
         return reason

@@ -8,6 +8,7 @@ from pesx.errors import ContractError
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates
 from pesx.state import Evaluation
+from pesx.threads import run_all
 from pesx.typing import Energies, Float, Int, Mask, Positions, Tensor
 
 
@@ -25,6 +26,7 @@ class LearnedPotential:
         device: Where the network runs; positions may live elsewhere.
         level: Which level of theory of the model.
         max_pairs_per_chunk: Pairs of atoms treated at once; bounds the memory. On a CPU a chunk should fit its cache.
+        n_threads: Chunks treated at the same time on a CPU; None for as many as torch may use threads.
 
     Raises:
         InputError: The model does not know an element of the molecule.
@@ -38,6 +40,7 @@ class LearnedPotential:
         device: torch.device | str = "cpu",
         level: int = 0,
         max_pairs_per_chunk: int | None = None,
+        n_threads: int | None = None,
     ) -> None:
         model.check_elements(numbers)
         self._model = model
@@ -45,19 +48,21 @@ class LearnedPotential:
         self._numbers = numbers.to(self._device, torch.long)
         self._level = level
         self._copies: dict[torch.dtype, So3krates] = {}
-        pairs = max_pairs_per_chunk or (PAIRS_ON_CPU if self._device.type == "cpu" else PAIRS_ON_GPU)
+        is_on_cpu = self._device.type == "cpu"
+        self._n_threads = (n_threads or torch.get_num_threads()) if is_on_cpu else 1
+        pairs = max_pairs_per_chunk or (PAIRS_ON_CPU if is_on_cpu else PAIRS_ON_GPU)
         n_atoms = len(numbers)
         self._rows = max(1, pairs // max(1, min(n_atoms * (n_atoms - 1) // 2, PAIRS_PER_ATOM * n_atoms)))
 
     def __call__(self, positions: Positions) -> Evaluation:
         """Evaluate positions (angstrom): energies in eV, float64; forces in eV/angstrom, in the positions' dtype."""
         self._check(positions)
-        energy = positions.new_empty(len(positions), dtype=torch.float64)
-        forces = torch.empty_like(positions)
-        for start in range(0, len(positions), self._rows):
-            rows = slice(start, start + self._rows)
-            energy[rows], forces[rows] = self._evaluate(positions[rows])
-        return Evaluation(energy, forces)
+        if len(positions) == 0:
+            return Evaluation(positions.new_empty(0, dtype=torch.float64), torch.empty_like(positions))
+        self._copy(positions.dtype)
+        chunks = self._chunks(positions, self._rows)
+        parts = run_all(self._evaluate, chunks, n_threads=self._n_threads)
+        return Evaluation(torch.cat([energy for energy, _ in parts]), torch.cat([forces for _, forces in parts]))
 
     def hessian(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
         """Return the exact second derivatives of the energy, eV/angstrom^2; a non-finite replica gets NaN.
@@ -68,12 +73,18 @@ class LearnedPotential:
         """
         self._check(positions)
         n = 3 * len(self._numbers)
-        out = positions.new_empty(len(positions), n, n)
-        rows_at_once = max(1, self._rows // HESSIAN_SHARE)
-        for start in range(0, len(positions), rows_at_once):
-            rows = slice(start, start + rows_at_once)
-            out[rows] = self._second_derivatives(positions[rows]).to(positions.device)
-        return out
+        if len(positions) == 0:
+            return positions.new_empty(0, n, n)
+        self._copy(positions.dtype)
+        chunks = self._chunks(positions, max(1, self._rows // HESSIAN_SHARE))
+        parts = run_all(self._second_derivatives, chunks, n_threads=self._n_threads)
+        return torch.cat(parts).to(positions.device)
+
+    def _chunks(self, positions: Positions, most_rows: int) -> list[Positions]:
+        """Cut a batch into equal parts of at most so many rows, a whole number of them for each thread."""
+        n_chunks = -(-len(positions) // most_rows)
+        n_chunks = min(len(positions), -(-n_chunks // self._n_threads) * self._n_threads)
+        return list(positions.tensor_split(n_chunks))
 
     def _evaluate(self, positions: Positions) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.enable_grad():

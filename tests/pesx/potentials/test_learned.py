@@ -112,3 +112,18 @@ def test_wrong_shape_and_unknown_element_are_refused(model):
         LearnedPotential(model, NUMBERS)(torch.zeros(9, 3))
     with pytest.raises(InputError, match="17"):
         LearnedPotential(model, torch.tensor([1, 17]))
+
+
+def test_threads_change_no_bit():
+    torch.manual_seed(1)
+    model = So3krates(So3kratesSettings(elements=(1, 8), features=64, degrees=(1, 2, 3, 4)))
+    numbers = torch.tensor([8, 1, 1])
+    water = torch.tensor([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]], dtype=torch.float64)
+    positions = water + 0.05 * torch.randn(23, 3, 3, dtype=torch.float64)
+    alone, together = (
+        LearnedPotential(model, numbers, n_threads=n_threads, max_pairs_per_chunk=12) for n_threads in (1, 3)
+    )
+    for a, b in ((alone(positions), together(positions)), (alone(positions[:0]), together(positions[:0]))):
+        assert torch.equal(a.energy, b.energy)
+        assert torch.equal(a.forces, b.forces)
+    assert torch.equal(alone.hessian(positions), together.hessian(positions))
