@@ -244,8 +244,8 @@ class Run:
         self.close()
 
 
-DEFAULT_WINDOW = 10.0 * KCAL_PER_MOL
-"""10 kcal/mol in eV: what can matter for a molecule at room temperature, with room for the error of the force field."""
+DEFAULT_WINDOW = 20.0 * KCAL_PER_MOL
+"""20 kcal/mol in eV: what matters at room temperature, and the minima that lie on the ways between."""
 
 
 def is_reduced(settings: ExploreSettings) -> bool:

@@ -93,7 +93,7 @@ def _explore(commands: "_Commands[_Parser]") -> _Parser:
         "--energy-window",
         metavar="E",
         help="height above the lowest minimum up to which minima count, such as 10kcal/mol, 0.4eV, 50kJ/mol or inf "
-        "(10kcal/mol); a plain number for potentials in reduced units (inf)",
+        "(20kcal/mol); a plain number for potentials in reduced units (inf)",
     )
     what.add_argument("--mirror", metavar="distinct|merge", help="whether mirror images are two minima (distinct)")
     what.add_argument("--amides", metavar="keep|allow", help="whether amides must stay cis or trans (allow)")

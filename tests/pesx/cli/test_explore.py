@@ -126,6 +126,7 @@ def send_when_running(log, signals):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_in_good_order(pesx, tmp_path, number, code):
+    before = signal.getsignal(signal.SIGINT)
     thread = send_when_running(tmp_path / "run" / "log.txt", [number])
     answer = pesx(
         "explore", "--molecule", "LJ13", "--potential", "lennard-jones", "--n-minima", "1500", "--out", "run", "--json"
@@ -134,7 +135,7 @@ def test_a_signal_ends_a_run_in_good_order(pesx, tmp_path, number, code):
     assert answer.code == code
     assert json.loads(answer.out)["reason"] == "interrupted"
     assert "pesx explore --resume --out run\n" in answer.err
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     with RunStore.read("run") as store:
         assert store.check() == []
         assert store.state()
