@@ -106,6 +106,18 @@ def _docstring(node: ast.AST, path: Path) -> bool:
     return is_empty_package or ast.get_docstring(node) is not None
 
 
+def test_only_the_command_line_imports_the_analysis():
+    """The import linter cannot see it: the folder becomes ``pesx.analysis`` only when it is installed."""
+    wrong = [
+        name(path)
+        for path in (ROOT / "pesx").rglob("*.py")
+        if "cli" not in path.parts and re.search(r"^\s*(from|import) pesx\.analysis", path.read_text(), re.M)
+    ]
+    assert wrong == []
+    drawing = re.compile(r"^\s*(from|import) (matplotlib|pandas|plotly)", re.M)
+    assert [name(path) for path in (ROOT / "pesx").rglob("*.py") if drawing.search(path.read_text())] == []
+
+
 def test_nothing_is_left_for_later():
     marks = re.compile("|".join(("Not" + "ImplementedError", "TO" + "DO", "FIX" + "ME", "X" + "XX")))
     assert [name(path) for path in PYTHON if marks.search(path.read_text())] == []
