@@ -87,13 +87,13 @@ def test_overlapping_atoms(pesx, structure):
 def test_a_model_file_that_is_not_one(pesx, structure, tmp_path):
     (tmp_path / "model.safetensors").write_text("a poem")
     answer = explore(pesx, "--molecule", structure(*WATER), "--model", tmp_path / "model.safetensors")
-    assert answer.code == 1
+    assert answer.code == 2
     assert "safetensors" in answer.message
 
 
 def test_a_model_file_that_is_not_there(pesx, structure):
     answer = explore(pesx, "--molecule", structure(*WATER), "--model", "none.safetensors")
-    assert answer.code == 1
+    assert answer.code == 2
     assert "none.safetensors" in answer.message
 
 
