@@ -16,7 +16,7 @@ _ABOUT = {
     "pyscf": "Density functionals and more, by PySCF.",
     "basin-hopping": "Metropolis walks on relaxed minima; steps and moves adapt.",
     "minima-hopping": "Escapes by short dynamics; temperature and acceptance follow the visits.",
-    "mixed": "Both, each with half of the walkers, over one archive.",
+    "mixed": "Both, three walkers of four by basin hopping, over one archive.",
     "displace": "Moves every coordinate a little.",
     "torsion": "Turns some rotatable bonds.",
     "crossover": "Takes a stretch of torsions from another minimum.",
