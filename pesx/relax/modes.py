@@ -115,7 +115,8 @@ def screened_modes(
     """Return the internal modes of free structures for half the cost where they are clear; see :func:`modes`.
 
     A potential's own Hessian is taken in float32 first. Only a structure whose lowest eigenvalue does not clear the margin
-    is looked at again in float64. On minima of Ac-Ala3-NHMe float32 changed that eigenvalue by less than 1e-6. No eigenvalue below zero is forgiven.
+    is looked at again in float64. On minima of Ac-Ala3-NHMe float32 changed that eigenvalue by less than 1e-6. No
+    eigenvalue below zero is forgiven.
 
     Args:
         potential: Bound to the molecule.
