@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from pesx.errors import RunFolderError
 from pesx.typing import Tensor
 
-FORMAT = "1"
+FORMAT = "2"
 
 
 @dataclass
@@ -45,7 +46,7 @@ def save_state(
     *,
     model: torch.nn.Module,
     averaged: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: Sequence[torch.optim.Optimizer],
     identity: dict[str, Any],
 ) -> None:
     """Write the state beside the old one and then over it.
@@ -55,13 +56,15 @@ def save_state(
         position: Where the run stands.
         model: Weights being trained.
         averaged: Their running average.
-        optimiser: Its moments are stored.
+        optimisers: Their moments are stored.
         identity: What a run must share with this one to continue it.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"averaged.{name}": tensor for name, tensor in averaged.state_dict().items()}
-    for index, values in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    for number, optimiser in enumerate(optimisers):
+        for index, values in optimiser.state_dict()["state"].items():
+            names = {name: f"optimiser.{number}.{index}.{name}" for name in values}
+            tensors |= {names[name]: torch.as_tensor(value) for name, value in values.items()}
     header = {
         "format": FORMAT,
         "position": json.dumps(asdict(position)),
@@ -79,10 +82,10 @@ def load_state(
     *,
     model: torch.nn.Module,
     averaged: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: Sequence[torch.optim.Optimizer],
     identity: dict[str, Any],
 ) -> Position:
-    """Put a stored state into the modules and the optimiser; see :func:`save_state`.
+    """Put a stored state into the modules and the optimisers; see :func:`save_state`.
 
     Raises:
         RunFolderError: The file is unreadable, or belongs to a run with another network, seed, or other data.
@@ -97,11 +100,12 @@ def load_state(
         )
     model.load_state_dict(_below(tensors, "model."))
     averaged.load_state_dict(_below(tensors, "averaged."))
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below(tensors, "optimiser.").items():
-        index, key = name.split(".")
-        state.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    for number, optimiser in enumerate(optimisers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below(tensors, f"optimiser.{number}.").items():
+            index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     return Position(**json.loads(header["position"]))
 
 

@@ -24,6 +24,7 @@ from pesx.training.card import model_card
 from pesx.training.dataset import Dataset, without_hot_frames
 from pesx.training.evaluate import Errors, errors_of, evaluate
 from pesx.training.frames import FrameTable
+from pesx.training.muon import make_optimisers
 from pesx.training.progress import Reporter
 from pesx.training.reference import References, fit_references
 from pesx.training.resume import Position, load_state, save_state
@@ -132,7 +133,7 @@ def frame_order(n_frames: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 class _Run:
-    """One training run in memory: weights, their average, the optimiser, and where it stands."""
+    """One training run in memory: weights, their average, the optimisers, and where it stands."""
 
     def __init__(self, settings: TrainingSettings, prepared: Prepared, folder: Path) -> None:
         self.settings = settings
@@ -145,13 +146,7 @@ class _Run:
         self.model.check_elements(torch.tensor(prepared.training.elements))
         self.model.set_reference_energies(prepared.references.energies)
         self.averaged = copy.deepcopy(self.model)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            amsgrad=True,
-            fused=True,
-        )
+        self.optimisers = make_optimisers(self.model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.loss_step: LossStep = make_loss_step(self.model, settings, prepared.table)
         self._identity = {"data": prepared.digest, "model": to_table(settings.model), "seed": settings.seed}
         n_validation = len(prepared.validation_table)
@@ -166,7 +161,7 @@ class _Run:
         path = self.folder / STATE
         if path.exists():
             self.at = load_state(
-                path, model=self.model, averaged=self.averaged, optimiser=self.optimiser, identity=self._identity
+                path, model=self.model, averaged=self.averaged, optimisers=self.optimisers, identity=self._identity
             )
 
     def advance(self, reporter: Reporter) -> None:
@@ -219,14 +214,15 @@ class _Run:
 
     def _step(self, frames: NDArray[np.int64], done: float) -> float:
         settings, at = self.settings, self.at
-        for group in self.optimiser.param_groups:
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
             group["lr"] = learning_rate(settings, at.step, done)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss = self.loss_step(frames, settings.loss.energy_weight_at(done))
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm, foreach=True)
         if torch.isfinite(norm):
-            self.optimiser.step()
+            for optimiser in self.optimisers:
+                optimiser.step()
             self._average()
         else:
             at.skipped += 1
@@ -266,6 +262,6 @@ class _Run:
             self.at,
             model=self.model,
             averaged=self.averaged,
-            optimiser=self.optimiser,
+            optimisers=self.optimisers,
             identity=self._identity,
         )

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pesx.errors import RunFolderError
+from pesx.training.muon import Muon
 from pesx.training.resume import Position, load_state, save_state
 
 IDENTITY = {"data": "abc", "model": {"degrees": (1, 2)}, "seed": 3}
@@ -14,12 +15,14 @@ def trained(seed, n_steps):
     """A network, its average, and an optimiser that has made some steps."""
     torch.manual_seed(seed)
     model, averaged = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
-    optimiser = torch.optim.AdamW(model.parameters(), amsgrad=True)
+    optimiser = torch.optim.AdamW([model.bias], amsgrad=True)
+    muon = Muon([model.weight], lr=0.1)
     for _ in range(n_steps):
-        optimiser.zero_grad()
+        model.zero_grad()
         model(torch.randn(4, 3)).square().sum().backward()
         optimiser.step()
-    return {"model": model, "averaged": averaged, "optimiser": optimiser}
+        muon.step()
+    return {"model": model, "averaged": averaged, "optimisers": [optimiser, muon]}
 
 
 @pytest.fixture
@@ -37,17 +40,20 @@ def test_everything_comes_back(path):
     assert asdict(load_state(path, **after, identity=IDENTITY)) == asdict(AT)
     for name in ("model", "averaged"):
         assert same(before[name].state_dict(), after[name].state_dict())
-    for index, moments in before["optimiser"].state_dict()["state"].items():
-        assert same(moments, after["optimiser"].state_dict()["state"][index])
+    for one, other in zip(before["optimisers"], after["optimisers"], strict=True):
+        assert one.state_dict()["state"]
+        for index, moments in one.state_dict()["state"].items():
+            assert same(moments, other.state_dict()["state"][index])
 
 
 def test_a_resumed_optimiser_makes_the_step_of_one_that_went_on(path):
     one, other = trained(0, 3), trained(1, 0)
     load_state(path, **other, identity=IDENTITY)
     for parts in (one, other):
-        parts["optimiser"].zero_grad()
+        parts["model"].zero_grad()
         parts["model"](torch.ones(4, 3)).square().sum().backward()
-        parts["optimiser"].step()
+        for optimiser in parts["optimisers"]:
+            optimiser.step()
     assert same(one["model"].state_dict(), other["model"].state_dict())
 
 

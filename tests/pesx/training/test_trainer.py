@@ -90,7 +90,7 @@ def test_interrupted_and_resumed_gives_identical_weights(data, tmp_path, monkeyp
 @pytest.mark.parametrize("seed", [0, 1])
 def test_training_learns_springs(data, tmp_path, seed):
     settings = replace(
-        SETTINGS, n_steps=150, validate_every=50, learning_rate=1e-2, seed=seed, loss=LossSettings(energy_weight=0.3)
+        SETTINGS, n_steps=150, validate_every=50, learning_rate=3e-2, seed=seed, loss=LossSettings(energy_weight=0.3)
     )
     path = train(settings, data, tmp_path)
     model, card = checkpoint.load(path)
