@@ -57,7 +57,7 @@ CONTENDERS = {
 
 WATCHED: tuple[tuple[type, str, str], ...] = (
     (LearnedPotential, "__call__", "potential"),
-    (LearnedPotential, "hessian", "Hessians"),
+    (Exploration, "_check_index", "index checks"),
     (MinimaArchive, "match", "archive"),
     (MinimaArchive, "add", "archive"),
     (Lane, "advance", "relaxers and dynamics"),

@@ -73,14 +73,16 @@ class Modes:
         lowest: Lowest eigenvalue of the Hessian, eV/angstrom^2.
         n_negative: Number of eigenvalues below minus the tolerance.
         log_product: Sum of log(eigenvalue) of the positive mass-weighted eigenvalues, eV/(angstrom^2 u); for the
-            harmonic superposition.
+            harmonic superposition. NaN where only the lowest mode was sought.
         direction: Eigenvector of the lowest eigenvalue, unit norm.
+        n_evaluations: Force evaluations that finding this out stands for.
     """
 
     lowest: PerReplica
     n_negative: Index
     log_product: PerReplica
     direction: Positions
+    n_evaluations: Index
 
 
 def fmax(forces: Forces) -> PerReplica:

@@ -53,8 +53,7 @@ class Parts:
         sieve: Verdicts.
         choice: How the shares of moves follow their earnings.
         relocate: What happens to walkers that find nothing.
-        modes: Second-order information at minima; what it costs is counted as six force evaluations per atom, those of
-            central differences.
+        modes: Second-order information at minima.
     """
 
     potential: Potential
@@ -283,7 +282,7 @@ class Exploration:
         """Return the verdict with curvatures, and with WRONG_INDEX where a mode is negative."""
         positions = verdict.minima.positions[unknown].to(self.sizes.device)
         found = self.parts.modes(positions)
-        self._n_mode_evaluations += len(unknown) * 6 * positions.shape[1]
+        self._n_mode_evaluations += int(found.n_evaluations.sum())
         outcome = verdict.minima.outcome.clone()
         outcome[unknown[(found.n_negative != 0).cpu()]] = Outcome.WRONG_INDEX
         lowest, log_product = verdict.lowest.clone(), verdict.log_product.clone()

@@ -33,10 +33,11 @@ from pesx.moves.displace import Displace
 from pesx.moves.resite import Resite
 from pesx.moves.torsion import Twist
 from pesx.protocols import Identity, Move, Potential
+from pesx.relax.davidson import HasProducts, lowest_modes
 from pesx.relax.fire import Fire
 from pesx.relax.lbfgs import Lbfgs
 from pesx.relax.model_hessian import ModelHessian
-from pesx.relax.modes import modes, screened_modes
+from pesx.relax.modes import modes
 from pesx.relax.preconditioned import PreconditionedLbfgs
 from pesx.relax.quench import Convergence
 from pesx.relax.staged import Staged
@@ -149,9 +150,16 @@ def molecule_parts(
         sieve=Sieve(MolecularGuard(molecule, amides=amides), energy_window, deepest_fall=1.0),
         choice=Choice(),
         relocate=Relocate(),
-        modes=partial(screened_modes, potential, masses=molecule.masses),
+        modes=_modes_of(potential, molecule, metric),
     )
     return parts, archive
+
+
+def _modes_of(potential: Potential, molecule: Molecule, guess: ModelHessian) -> Callable[[Positions], Modes]:
+    """Return the cheapest way to the index of a stationary point that the potential has."""
+    if isinstance(potential, HasProducts):
+        return partial(lowest_modes, potential, guess=guess, masses=molecule.masses)
+    return partial(modes, potential, masses=molecule.masses, tolerance=0.0)
 
 
 def cluster_parts(

@@ -1,6 +1,7 @@
 """A trained model bound to one molecule."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 
@@ -80,6 +81,26 @@ class LearnedPotential:
         parts = run_all(self._second_derivatives, chunks, n_threads=self._n_threads)
         return torch.cat(parts).to(positions.device)
 
+    def hessian_products(self, positions: Positions) -> Callable[[Positions], Positions]:
+        """Return the map from directions to the products of the Hessians at these positions with them, eV/angstrom^2.
+
+        The forces are differentiated once; each product is one backward pass through them, as much work as two or three
+        evaluations. A chunk whose directions are all zero costs nothing.
+        """
+        self._check(positions)
+        self._copy(positions.dtype)
+        chunks = self._chunks(positions, max(1, self._rows // HESSIAN_SHARE)) if len(positions) else []
+        graphs = run_all(self._differentiable_gradient, chunks, n_threads=self._n_threads)
+
+        def multiply(directions: Positions) -> Positions:
+            self._check(directions)
+            parts = torch.split(directions, [len(chunk) for chunk in chunks])
+            tasks = list(zip(graphs, parts, strict=True))
+            products = run_all(_product, tasks, n_threads=self._n_threads)
+            return torch.cat(products) if products else torch.empty_like(directions)
+
+        return multiply
+
     def _chunks(self, positions: Positions, most_rows: int) -> list[Positions]:
         """Cut a batch into equal parts of at most so many rows, a whole number of them for each thread."""
         n_chunks = -(-len(positions) // most_rows)
@@ -95,10 +116,16 @@ class LearnedPotential:
         forces = gradient.neg().where(finite[:, None, None], torch.nan)
         return energy.to(positions.device), forces.to(positions.device)
 
-    def _second_derivatives(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+    def _differentiable_gradient(self, positions: Positions) -> tuple[Positions, Positions]:
+        """Return the positions the graph begins with, and the gradient of the energy it ends with."""
         with torch.inference_mode(False), torch.enable_grad():
             moved, energy = self._energy(positions)
             (gradient,) = torch.autograd.grad(energy.sum(), moved, create_graph=True)
+        return moved, gradient
+
+    def _second_derivatives(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+        moved, gradient = self._differentiable_gradient(positions)
+        with torch.inference_mode(False), torch.enable_grad():
             columns = gradient.flatten(1).sum(dim=0)
             lines = [torch.autograd.grad(column, moved, retain_graph=True)[0].flatten(1) for column in columns]
         full = torch.stack(lines, dim=1)
@@ -123,6 +150,15 @@ class LearnedPotential:
                 f"Expected floating-point positions of shape (B, {n_atoms}, 3), came {positions.dtype} of shape "
                 f"{tuple(positions.shape)}."
             )
+
+
+def _product(task: tuple[tuple[Positions, Positions], Positions]) -> Positions:
+    (moved, gradient), directions = task
+    if not directions.any():
+        return torch.zeros_like(directions)
+    with torch.inference_mode(False):
+        (product,) = torch.autograd.grad(gradient, moved, directions.to(gradient), retain_graph=True)
+    return product.where(_finite(moved)[:, None, None], torch.nan).to(directions)
 
 
 def _finite(positions: Positions) -> Mask:

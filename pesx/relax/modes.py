@@ -1,4 +1,4 @@
-"""Second-order information at stationary points: the Hessian, its internal modes, and a Newton polish."""
+"""Second-order information at stationary points: the Hessian and its internal modes."""
 
 from typing import Protocol, runtime_checkable
 
@@ -6,7 +6,7 @@ import torch
 
 from pesx.errors import InputError
 from pesx.protocols import Potential
-from pesx.state import Evaluation, Modes, fmax, put_rows
+from pesx.state import Modes
 from pesx.typing import Bool, Float, Int, PerReplica, Positions, Tensor
 
 Hessian = Float[Tensor, "B D D"]
@@ -45,6 +45,11 @@ def hessian(potential: Potential, positions: Positions, *, step: float = 2e-3, c
         )
         second = (forces[:, :, 1] - forces[:, :, 0]) / (2.0 * step)
     return 0.5 * (second + second.mT)
+
+
+def hessian_cost(positions: Positions) -> int:
+    """Return for how many force evaluations a Hessian stands: those of central differences."""
+    return 6 * positions.shape[1]
 
 
 @torch.no_grad()
@@ -101,86 +106,8 @@ def modes(
         n_negative=n_negative.where(is_finite, -1),
         log_product=log_product.where(is_finite, torch.nan),
         direction=vectors[:, :, 0].view_as(positions).where(is_finite[:, None, None], torch.nan),
+        n_evaluations=torch.full_like(n_negative, hessian_cost(positions)),
     )
-
-
-@torch.no_grad()
-def screened_modes(
-    potential: Potential,
-    positions: Positions,
-    *,
-    masses: Float[Tensor, "N"] | None = None,
-    margin: float = 1e-4,
-) -> Modes:
-    """Return the internal modes of free structures for half the cost where they are clear; see :func:`modes`.
-
-    A potential's own Hessian is taken in float32 first. Only a structure whose lowest eigenvalue does not clear the margin
-    is looked at again in float64. On minima of Ac-Ala3-NHMe float32 changed that eigenvalue by less than 1e-6. No
-    eigenvalue below zero is forgiven.
-
-    Args:
-        potential: Bound to the molecule.
-        positions: Stationary points, angstrom.
-        masses: Atomic masses, u.
-        margin: eV/angstrom^2.
-    """
-    if not isinstance(potential, HasHessian):
-        return modes(potential, positions, masses=masses, tolerance=0.0)
-    second = potential.hessian(positions.float())
-    found = modes(potential, positions, masses=masses, second=second, tolerance=0.0)
-    is_doubtful = ~(found.lowest > margin)
-    if is_doubtful.any():
-        exact = modes(potential, positions[is_doubtful], masses=masses, tolerance=0.0)
-        found = put_rows(found, is_doubtful, exact)
-    return found
-
-
-@torch.no_grad()
-def polish(
-    potential: Potential,
-    positions: Positions,
-    *,
-    second: Hessian | None = None,
-    n_steps: int = 2,
-    max_step: float = 0.05,
-    floor: float = 1e-2,
-    is_free: bool = True,
-) -> tuple[Positions, Evaluation]:
-    """Take Newton steps to the nearest stationary points; return positions in float64 and the evaluation there.
-
-    From near a minimum they end in the minimum, from near a saddle in the saddle. One Hessian serves all steps. Rigid
-    motions are left out, eigenvalues count with a magnitude not below the floor, and a step that does not lower the
-    largest force is not taken.
-
-    Args:
-        potential: Bound to the molecule.
-        positions: Near stationary points, angstrom.
-        second: The Hessian if it is known already, eV/angstrom^2.
-        n_steps: Steps tried.
-        max_step: Largest displacement of an atom in a step, angstrom.
-        floor: Smallest curvature divided by, eV/angstrom^2.
-        is_free: Whether the potential is invariant under translation and rotation.
-    """
-    positions = positions.double()
-    second = hessian(potential, positions) if second is None else second.double()
-    is_finite = torch.isfinite(second).all(-1).all(-1)
-    second = torch.where(is_finite[:, None, None], second, 0.0)
-    ones = positions.new_ones(3 * positions.shape[1])
-    values, vectors, is_internal = _internal(second, positions, ones, None, is_free)
-    floored = torch.where(values < 0.0, values.clamp(max=-floor), values.clamp(min=floor))
-    inverse = torch.where(is_internal & is_finite[:, None], floored.reciprocal(), 0.0)
-    now = potential(positions)
-    for _ in range(n_steps):
-        along = (vectors * now.forces.flatten(1)[:, :, None]).sum(1)
-        step = (vectors * (inverse * along)[:, None]).sum(-1).view_as(positions)
-        longest = torch.linalg.vector_norm(step, dim=-1).amax(-1)
-        step = step * torch.where(longest > max_step, max_step / longest, 1.0)[:, None, None]
-        there = potential(positions + step)
-        is_better = fmax(there.forces) < fmax(now.forces)
-        positions = torch.where(is_better[:, None, None], positions + step, positions)
-        energy = torch.where(is_better, there.energy, now.energy)
-        now = Evaluation(energy, torch.where(is_better[:, None, None], there.forces, now.forces))
-    return positions, now
 
 
 def _internal(
@@ -206,7 +133,7 @@ def _internal(
         values, vectors, is_internal = (torch.cat(part) for part in zip(*parts, strict=True))
         return values, vectors, is_internal
     if is_free:
-        outside = _rigid(positions, weights)
+        outside = rigid_projector(positions, weights)
     else:
         ignored = torch.ones_like(weights)
         if coordinates is None:
@@ -229,9 +156,15 @@ _LINEAR = 1e-3
 """A rotation counts if it moves the atoms by more than this share of the widest rotation."""
 
 
-def _rigid(positions: Positions, weights: Float[Tensor, "D"]) -> Hessian:
-    """Return the projectors onto translations and rotations, in mass-weighted coordinates."""
+def rigid_projector(positions: Positions, weights: Float[Tensor, "D"] | None = None) -> Hessian:
+    """Return the projectors onto translations and rotations (D = 3N).
+
+    Args:
+        positions: Angstrom.
+        weights: One over the square root of the mass of each coordinate, for mass-weighted coordinates.
+    """
     n_replicas, n_atoms, _ = positions.shape
+    weights = positions.new_ones(3 * n_atoms) if weights is None else weights
     axes = torch.eye(3, dtype=positions.dtype, device=positions.device)
     mass = weights[::3].pow(-2)
     centred = positions - (positions * mass[:, None]).sum(1, keepdim=True) / mass.sum()
