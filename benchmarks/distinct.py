@@ -8,16 +8,24 @@ import torch
 
 from pesx import Molecule, Outcome
 from pesx.explore.presets import molecule_parts
+from pesx.guards.molecular import Amides
 from pesx.protocols import Potential
 from pesx.relax.quench import quench
 from pesx.run import DEFAULT_WINDOW
 
 
-def count(ends: torch.Tensor, potential: Potential, molecule: Molecule) -> dict[str, Any]:
-    """Count the distinct minima among structures by the rules of the archive."""
+def count(ends: torch.Tensor, potential: Potential, molecule: Molecule, *, amides: Amides) -> dict[str, Any]:
+    """Count the distinct minima among structures by the rules of the archive.
+
+    Args:
+        ends: Of quenches, angstrom.
+        potential: Bound to the molecule.
+        molecule: With bonds.
+        amides: Whether an amide may have turned.
+    """
     if not len(ends):
         return {"candidates": 0, "distinct": 0, "distinct_any_energy": 0, "outcomes": {}}
-    parts, archive = molecule_parts(potential, molecule, n_seeds=0)
+    parts, archive = molecule_parts(potential, molecule, amides=amides, n_seeds=0)
     convergence = replace(parts.polish_convergence, max_steps=1000)
     minima = quench(parts.polish, potential, ends.double(), convergence=convergence)
     minima = parts.sieve.judge(minima, archive)

@@ -178,8 +178,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(required=True)
     for name, run_part, n_seeds, replicas, quenches in (
-        ("counts", run_counts, 5, 64, 0),
-        ("lj13", run_lj13, 5, 256, 400_000),
+        ("counts", run_counts, 5, 1024, 0),
+        ("lj13", run_lj13, 5, 1024, 400_000),
         ("lj38", run_lj38, 10, 64, 50_000),
     ):
         part = parts.add_parser(name, help=run_part.__doc__)
