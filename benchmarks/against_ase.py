@@ -87,7 +87,7 @@ def search_with_pesx(arguments: argparse.Namespace) -> tuple[torch.Tensor, dict[
     def observe(_: Progress) -> None:
         elapsed = time.monotonic() - begin
         if elapsed < WARM_UP * arguments.seconds:
-            steady[:] = slots.n_evaluations, slots.n_places
+            steady[:] = slots.n_evaluations, slots.n_slot_steps
         if elapsed >= arguments.seconds:
             run.exploration.interrupt()
 
@@ -110,7 +110,7 @@ def search_with_pesx(arguments: argparse.Namespace) -> tuple[torch.Tensor, dict[
         "evaluations": progress.n_evaluations,
         "distinct_as_reported": progress.n_minima,
         "occupancy": progress.occupancy,
-        "occupancy_steady": (slots.n_evaluations - steady[0]) / max(1, slots.n_places - steady[1]),
+        "occupancy_steady": (slots.n_evaluations - steady[0]) / max(1, slots.n_slot_steps - steady[1]),
         "outcomes": {Outcome(code).name.lower(): count for code, count in progress.outcomes.items()},
         "time_shares": {name: seconds / wall for name, seconds in parts.items()},
     }

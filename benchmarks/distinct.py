@@ -11,7 +11,7 @@ from pesx.explore.presets import molecule_parts
 from pesx.guards.molecular import Amides
 from pesx.protocols import Potential
 from pesx.relax.quench import quench
-from pesx.run import DEFAULT_WINDOW
+from pesx.settings import DEFAULT_WINDOW
 
 
 def count(ends: torch.Tensor, potential: Potential, molecule: Molecule, *, amides: Amides) -> dict[str, Any]:

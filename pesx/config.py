@@ -1,12 +1,16 @@
-"""TOML to and from frozen dataclasses: a table is a constructor call, and an unknown key is an error."""
+"""Settings: TOML to and from frozen dataclasses, and the ranges of their values.
+
+A table is a constructor call, and an unknown key is an error.
+"""
 
 import difflib
 import json
 import re
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +22,51 @@ if TYPE_CHECKING:
     T = TypeVar("T", bound=DataclassInstance)
 else:
     T = TypeVar("T")
+
+_UNION = type(int | str)
+"""What ``X | Y`` is at run time; ``typing.Union`` is another."""
+
+
+def require(
+    settings: Any,
+    *,
+    above_zero: Sequence[str] = (),
+    at_least_zero: Sequence[str] = (),
+    at_least_one: Sequence[str] = (),
+    fractions: Sequence[str] = (),
+    ascending: Sequence[str] = (),
+) -> None:
+    """Check the ranges of settings; NaN is in none.
+
+    Args:
+        settings: Any object; messages name its class.
+        above_zero: Names of the numbers that must be above 0.
+        at_least_zero: Of those that must be at least 0.
+        at_least_one: Of those that must be at least 1.
+        fractions: Of those that must be above 0 and at most 1.
+        ascending: Of those none of which may be smaller than the one before it in this list.
+
+    Raises:
+        ConfigError: A value is outside its range.
+    """
+    ranges: tuple[tuple[Sequence[str], Callable[[float], bool], str, str], ...] = (
+        (above_zero, lambda value: value > 0, "above 0", "Give a positive number."),
+        (at_least_zero, lambda value: value >= 0, "of at least 0", "Give zero or a positive number."),
+        (at_least_one, lambda value: value >= 1, "of at least 1", "Give one or more."),
+        (fractions, lambda value: 0 < value <= 1, "above 0 and at most 1", "Give a number between the two."),
+    )
+    where = type(settings).__name__
+    for names, is_good, range_, advice in ranges:
+        for name in names:
+            value = getattr(settings, name)
+            if not is_good(value):
+                raise ConfigError(f"Expected {where}.{name} {range_}, came {value}. {advice}")
+    for lower, upper in pairwise(ascending):
+        least, value = getattr(settings, lower), getattr(settings, upper)
+        if not value >= least:
+            raise ConfigError(
+                f"Expected {where}.{upper} of at least {lower} ({least}), came {value}. Change one of the two."
+            )
 
 
 def read_toml(path: Path | str) -> dict[str, Any]:
@@ -108,9 +157,6 @@ def _name(hint: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     is_table = is_dataclass(hint) or typing.get_origin(hint) is Mapping
     return names.get(hint, "a table" if is_table else "a list")
-
-
-_UNION = type(int | str)
 
 
 def to_table(settings: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@
     ├─ ContractError(TypeError)        a plug-in returned the wrong shape, dtype or device
     ├─ CheckpointError(RuntimeError)   a model file is unreadable, foreign, or from a newer version
     ├─ RunFolderError(RuntimeError)    a run folder is unreadable, foreign, or from a newer version
+    │  └─ WrongFolderError(InputError) another folder was meant: it holds no run, or one of something else
     ├─ EngineError(RuntimeError)       a reference engine refused a structure
     └─ MissingExtraError(ImportError)  an optional package is not installed; names the extra
 
@@ -43,6 +44,10 @@ class CheckpointError(PesxError, RuntimeError):
 
 class RunFolderError(PesxError, RuntimeError):
     """A run folder is unreadable, belongs to something else, or is from a newer version."""
+
+
+class WrongFolderError(RunFolderError, InputError):
+    """Another run folder was meant: this one holds no run, or that of something else, or one where none should be."""
 
 
 class EngineError(PesxError, RuntimeError):

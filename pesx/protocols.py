@@ -25,7 +25,7 @@ class Potential(Protocol):
 
 
 @runtime_checkable
-class Following(Protocol):
+class StepperState(Protocol):
     """State of a stepper: a dataclass of tensors with the replica as first axis, and at least these."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -36,7 +36,7 @@ class Following(Protocol):
         ...
 
 
-S = TypeVar("S", bound=Following)
+S = TypeVar("S", bound=StepperState)
 
 
 @runtime_checkable

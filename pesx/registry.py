@@ -1,16 +1,16 @@
 """Names to objects: the potentials one can ask for, and anything of a user's own as ``module:attribute``."""
 
-import importlib
-import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from pesx.engines.attribute import load_attribute
 from pesx.engines.make import make_engine
-from pesx.errors import ConfigError, ContractError, InputError
+from pesx.errors import ConfigError, ContractError, InputError, PesxError
 from pesx.molecule import Molecule
 from pesx.potentials.ase import AsePotential
 from pesx.potentials.learned import LearnedPotential
@@ -74,46 +74,97 @@ def make_potential(
     return AsePotential(engine, molecule.numbers, n_workers=n_workers, **charges), Source(name, engine.level)
 
 
-def load_attribute(name: str) -> Any:
-    """Return what ``module:attribute`` names; modules in the working directory are found too.
+@contextmanager
+def own_faults(name: str) -> Iterator[None]:
+    """Say of an exception out of a user's own potential that it is one.
+
+    Args:
+        name: Of the potential; nothing is done unless it is ``module:attribute``.
 
     Raises:
-        InputError: There is no such module or attribute.
+        ContractError: Something other than a message of pesx came out of that module.
     """
-    module_name, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(f"Expected an importable module in {name!r}; importing it says: {error}.") from error
-    finally:
-        sys.path.remove(here)
-    try:
-        return getattr(module, attribute)
-    except AttributeError as error:
-        raise InputError(f"Expected {attribute!r} in the module {module_name!r}; it has no such name.") from error
+        yield
+    except (PesxError, MemoryError):
+        raise
+    except Exception as error:
+        place, colon, _ = name.partition(":")
+        package = place.partition(".")[0]
+        own = [
+            f"{frame.f_code.co_filename}, line {line}"
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if str(frame.f_globals.get("__name__")).partition(".")[0] == package
+        ]
+        if not (colon and own):
+            raise
+        raise ContractError(
+            f"Expected the potential {name!r} to answer every geometry, with NaN where it cannot; it raised "
+            f"{_said(error)} ({own[-1]}). What was stored before is intact: correct it and resume the run."
+        ) from error
 
 
 def _from_attribute(name: str, molecule: Molecule) -> Potential:
     thing = load_attribute(name)
-    potential = thing if _answers(thing, molecule) else thing(molecule) if callable(thing) else None
-    if potential is None or not _answers(potential, molecule):
-        raise ContractError(
-            f"Expected {name!r} to be a potential, positions (B, N, 3) -> Evaluation, or a function of the molecule that "
-            f"returns one; came {thing!r}. See pesx.testing.check_potential."
-        )
-    return potential  # type: ignore[no-any-return]
+    told = []
+    if not isinstance(thing, type):
+        fault = _fault(name, thing, molecule)
+        if not fault:
+            return thing  # type: ignore[no-any-return]
+        told.append(f"given positions it {fault}")
+    if callable(thing):
+        try:
+            built = thing(molecule)
+        except MemoryError:
+            raise
+        except Exception as error:  # a user's own function may raise anything
+            told.append(f"given the molecule it raised {_said(error)}")
+        else:
+            fault = _fault(name, built, molecule)
+            if not fault:
+                return built  # type: ignore[no-any-return]
+            told.append(f"given the molecule it returned {type(built).__name__!r}, which given positions {fault}")
+    raise ContractError(
+        f"Expected {name!r} to be a potential, positions (B, N, 3) -> Evaluation, or a function of the molecule that "
+        f"returns one; {', and '.join(told)}. Correct it with the help of pesx.testing.check_potential."
+    )
 
 
-def _answers(thing: Any, molecule: Molecule) -> bool:
-    """Whether calling it with positions gives an evaluation."""
-    if isinstance(thing, type) or not callable(thing):
-        return False
+def _fault(name: str, thing: Any, molecule: Molecule) -> str:
+    """Return why this does not answer positions with an evaluation; empty if it does.
+
+    Raises:
+        ContractError: It does, but energy or forces have another shape or dtype, or are elsewhere than the positions.
+    """
+    if not callable(thing):
+        return "cannot be called"
+    # Two replicas, because with one a sum over the batch would go unnoticed.
+    positions = molecule.positions.repeat(2, 1, 1)
     try:
-        return isinstance(thing(molecule.positions[None]), Evaluation)
-    except (TypeError, AttributeError, ValueError, RuntimeError):
-        return False
+        now = thing(positions)
+    except MemoryError:
+        raise
+    except Exception as error:  # a user's own code may raise anything
+        return f"raised {_said(error)}"
+    if not isinstance(now, Evaluation):
+        return f"returned {type(now).__name__!r}"
+    for what, value, model in (("energy", now.energy, positions[:, 0, 0]), ("forces", now.forces, positions)):
+        came = _form(value) if isinstance(value, torch.Tensor) else repr(type(value).__name__)
+        if came != _form(model):
+            raise ContractError(
+                f"Expected from the potential {name!r} {what} of {_form(model)} for positions of {_form(positions)}; came "
+                f"{came}. Correct it with the help of pesx.testing.check_potential."
+            )
+    return ""
+
+
+def _form(tensor: torch.Tensor) -> str:
+    return f"shape {tuple(tensor.shape)}, {tensor.dtype}, on {tensor.device}"
+
+
+def _said(error: Exception) -> str:
+    """Return type and text of an exception in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _so3krates(molecule: Molecule, model: str | None, device: str) -> tuple[Potential, Source]:

@@ -3,22 +3,19 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Literal, Self
+from typing import NamedTuple, Self
 
 import torch
 
 from pesx.chemistry.read import read_molecule
-from pesx.config import from_table, read_toml, to_table, to_toml
-from pesx.errors import ConfigError, InputError, RunFolderError
+from pesx.errors import InputError, WrongFolderError
 from pesx.explore.exploration import Exploration, Parts, Sizes
 from pesx.explore.ledger import Ledger
-from pesx.explore.presets import Method, cluster_parts, molecule_parts, surface_parts
-from pesx.explore.stop import Progress, Stop
-from pesx.guards.molecular import Amides
-from pesx.identity.molecular import Mirror
+from pesx.explore.presets import cluster_parts, molecule_parts, surface_parts
+from pesx.explore.stop import Progress
+from pesx.guards.molecular import MolecularGuard
 from pesx.landscape.archive import MinimaArchive
 from pesx.landscape.export import update_extxyz
 from pesx.landscape.schema import FILE_NAME, LOCK_NAME
@@ -26,90 +23,25 @@ from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
 from pesx.outcome import Outcome
 from pesx.protocols import Potential
-from pesx.registry import REDUCED, Source, choose_device, make_potential
+from pesx.registry import REDUCED, Source, make_potential, own_faults
+from pesx.settings import (
+    LIMITS,
+    ExploreSettings,
+    is_reduced,
+    read_settings,
+    settled,
+    with_limits,
+    write_settings,
+    write_whole,
+)
 from pesx.threads import one_thread_each
-from pesx.units import KCAL_PER_MOL
 from pesx.versions import versions
-
-Precision = Literal["auto", "float32", "float64"]
 
 _EXPORT_EVERY = 30.0
 """Seconds between two updates of minima.extxyz."""
 
-
-@dataclass(frozen=True)
-class ExploreSettings:
-    """What a user can set. What is left at its default is chosen to suit the molecule and the machine.
-
-    Attributes:
-        molecule: Structure file, SMILES, or a name such as LJ13.
-        n_minima: Distinct minima inside the energy window to stop at.
-        method: How to explore.
-        potential: See :func:`pesx.registry.make_potential`.
-        model: Model file of a learned potential; None for the one in the package.
-        replicas: Replicas in one batch; 0 to suit the machine.
-        energy_window: Height above the lowest minimum up to which minima are stored, eV (well depths for clusters).
-        mirror: Whether mirror images are distinct minima or the same.
-        amides: Whether amides may turn between cis and trans; the key of each minimum spells which it has.
-        max_evaluations: Force evaluations to stop at, over all replicas; 0 for no limit.
-        max_quenches: Quenches to stop at; 0 for no limit.
-        max_time: Seconds to stop at; 0 for no limit.
-        patience: Stop after this many quenches without a new minimum, per minimum found; 0 for never.
-        charge: Total charge, e; None for what the input says.
-        multiplicity: Spin multiplicity; None for what the input says.
-        ladder: Ratio of the highest to the lowest temperature of basin hopping with replica exchange; 1 for none.
-        seed: Of everything random.
-        device: auto, cpu, cuda, ...
-        precision: Of the rough quenches; the stored minima are float64 always.
-        workers: Processes, for potentials that are engines.
-    """
-
-    molecule: str
-    n_minima: int = 100
-    method: Method = "mixed"
-    potential: str = "so3krates"
-    model: str | None = None
-    replicas: int = 0
-    energy_window: float | None = None
-    mirror: Mirror = "distinct"
-    amides: Amides = "allow"
-    max_evaluations: int = 0
-    max_quenches: int = 0
-    max_time: float = 0.0
-    patience: float = 30.0
-    charge: int | None = None
-    multiplicity: int | None = None
-    ladder: float = 1.0
-    seed: int = 0
-    device: str = "auto"
-    precision: Precision = "auto"
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        if self.n_minima < 1:
-            raise ConfigError(f"n_minima: expected a whole number of at least 1, came {self.n_minima}.")
-        for name in ("replicas", "max_evaluations", "max_quenches", "max_time", "patience", "seed"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}: expected a number of at least 0, came {getattr(self, name)}.")
-        if self.energy_window is not None and not self.energy_window > 0:
-            raise ConfigError(f"energy_window: expected an energy above 0, came {self.energy_window}.")
-        if self.ladder < 1 or self.workers < 1:
-            raise ConfigError(f"ladder and workers: expected at least 1, came {self.ladder} and {self.workers}.")
-
-    @property
-    def stop(self) -> Stop:
-        """The limits of the search."""
-        return Stop(
-            n_minima=self.n_minima,
-            max_evaluations=self.max_evaluations or None,
-            max_quenches=self.max_quenches or None,
-            max_seconds=self.max_time or None,
-            patience=self.patience or inf,
-        )
-
-
-LIMITS = ("n_minima", "max_evaluations", "max_quenches", "max_time", "patience", "workers", "device")
-"""Settings that may differ when a run is resumed; any other would make it another run."""
+_WRITTEN = ("config.toml", "provenance.json", "minima.extxyz")
+"""What a run writes, and writes anew, beside its database."""
 
 
 class Run:
@@ -117,46 +49,52 @@ class Run:
 
     Attributes:
         folder: The run folder.
-        settings: What was asked for.
+        settings: What was asked for, and what was chosen where nothing was.
         molecule: What is explored.
         source: Where the potential comes from.
         exploration: The search.
     """
 
-    def __init__(self, store: RunStore, settings: ExploreSettings, potential: Potential, source: Source) -> None:
-        self.folder, self.settings, self.molecule, self.source = store.folder, settings, store.molecule, source
+    def __init__(self, store: RunStore, settings: ExploreSettings, made: "_Made") -> None:
+        self.folder, self.settings, self.molecule, self.source = store.folder, settings, store.molecule, made.source
         self._store = store
         self._exported = time.monotonic()
-        parts, archive = _parts(settings, self.molecule, potential)
-        sizes = _sizes(settings, is_learned=settings.potential == "so3krates")
-        ledger = Ledger(store)
-        self.exploration = Exploration(parts, sizes, archive=archive, ledger=ledger, template=self.molecule.positions)
+        template = self.molecule.positions
+        self.exploration = Exploration(
+            made.parts, _sizes(settings), archive=made.archive, ledger=Ledger(store), template=template
+        )
 
     @classmethod
     def start(cls, settings: ExploreSettings, folder: Path | str) -> Self:
         """Set up a new run.
 
+        Nothing is written before everything that can be wrong with the settings has been looked at.
+
         Args:
             settings: What is asked for.
-            folder: The run folder; must not hold a run.
+            folder: The run folder; must not hold a run, nor files of the names that a run writes.
 
         Raises:
-            InputError: Something in the settings cannot be used.
-            RunFolderError: The folder holds a run, or cannot be written.
+            InputError: Something in the settings, or the folder, cannot be used.
+            RunFolderError: The folder cannot be written.
         """
+        folder = Path(folder)
+        _require_own(folder)
         molecule = read_molecule(settings.molecule, charge=settings.charge, multiplicity=settings.multiplicity)
-        if settings.energy_window is None:
-            settings = replace(settings, energy_window=None if is_reduced(settings) else DEFAULT_WINDOW)
-        potential, source = _potential(settings, molecule)
-        store = RunStore.create(folder, molecule, _meta(settings, source))
+        settings = settled(settings)
+        made = _make(settings, molecule)
         try:
-            # Before the set-up, which can take a while: a run killed in it can be resumed like any other.
-            _write_settings(settings, store.folder)
-            run = cls(store, settings, potential, source)
-            run.write_provenance("running")
+            store = RunStore.create(folder, molecule, _meta(settings, made.source))
+            try:
+                write_settings(settings, folder)
+                run = cls(store, settings, made)
+                run.write_provenance("running")
+            except BaseException:
+                store.close()
+                _discard(folder)
+                raise
         except BaseException:
-            store.close()
-            _discard(store.folder)
+            _let_go(made.parts.potential)
             raise
         return run
 
@@ -166,25 +104,31 @@ class Run:
 
         Args:
             folder: The run folder.
-            molecule: If given, must be the molecule of the run.
-            limits: Settings out of :data:`LIMITS` to change, or the ``model``, if its file has moved.
+            molecule: If given, must be the molecule of the run, in any geometry that keeps its chemistry.
+            limits: Settings out of :data:`LIMITS` to change, or the ``model``, if its file has moved. Others may be
+                repeated, but not changed.
 
         Raises:
-            RunFolderError: No run there, one of another molecule or another model, or of a newer version.
+            ConfigError: A setting is unknown, or another than before and no limit.
+            WrongFolderError: No run there, or one of another molecule or another model.
+            RunFolderError: The run is damaged, of a newer version, or another process is writing to it.
         """
         path = Path(folder)
         store = RunStore.resume(path, molecule)
         try:
-            settings = replace(read_settings(path), **limits)  # type: ignore[arg-type]
-            potential, source = _potential(settings, store.molecule)
-            if source.digest != store.meta.get("model", ""):
-                raise RunFolderError(
-                    f"Expected the model that {path} was made with ({store.meta.get('model', '')[:12]}); came one with the "
-                    f"hash {source.digest[:12]}. Give that model with --model, or start a new run."
-                )
-            run = cls(store, settings, potential, source)
-            if limits:
-                _write_settings(settings, path)
+            stored = read_settings(path)
+            settings = settled(with_limits(stored, limits, store))
+            if molecule is not None:
+                _require_same_chemistry(store, molecule, settings)
+            made = _make(settings, store.molecule, digest=store.meta.get("model", ""))
+            try:
+                run = cls(store, settings, made)
+                if settings != stored:
+                    write_settings(settings, path)
+                run.write_provenance("running")
+            except BaseException:
+                _let_go(made.parts.potential)
+                raise
             return run
         except BaseException:
             store.close()
@@ -199,7 +143,7 @@ class Run:
             if on_progress is not None:
                 on_progress(progress)
 
-        with one_thread_each():
+        with one_thread_each(), own_faults(self.settings.potential):
             reason = self.exploration.run(self.settings.stop, observe)
         self.export()
         self.write_provenance(reason)
@@ -212,7 +156,7 @@ class Run:
         self._exported = time.monotonic()
 
     def write_provenance(self, status: str) -> None:
-        """Write RUN/provenance.json: what made these results."""
+        """Write RUN/provenance.json: what made these results; ``running`` until the run ends in good order."""
         progress = self.exploration.progress()
         content = {
             "status": status,
@@ -229,13 +173,12 @@ class Run:
             "occupancy": round(progress.occupancy, 4),
             "outcomes": {Outcome(code).name.lower(): count for code, count in sorted(progress.outcomes.items())},
         }
-        (self.folder / "provenance.json").write_text(json.dumps(content, indent=2) + "\n")
+        write_whole(self.folder / "provenance.json", json.dumps(content, indent=2) + "\n")
 
     def close(self) -> None:
         """Let go of the run folder, and of the potential where it holds anything, such as worker processes."""
         self._store.close()
-        if callable(end := getattr(self.exploration.parts.potential, "close", None)):
-            end()
+        _let_go(self.exploration.parts.potential)
 
     def __enter__(self) -> Self:
         return self
@@ -244,54 +187,103 @@ class Run:
         self.close()
 
 
-DEFAULT_WINDOW = 20.0 * KCAL_PER_MOL
-"""20 kcal/mol in eV: what matters at room temperature, and the minima that lie on the ways between."""
-
-
-def is_reduced(settings: ExploreSettings) -> bool:
-    """Return whether the energies of this run have no unit."""
-    return settings.potential in REDUCED
-
-
-def read_settings(folder: Path) -> ExploreSettings:
-    """Return the settings a run was started with.
-
-    Raises:
-        RunFolderError: The folder has no readable config.toml.
-    """
-    try:
-        return from_table(ExploreSettings, read_toml(folder / "config.toml"))
-    except ConfigError as error:
-        raise RunFolderError(f"Expected the settings of a run in {folder / 'config.toml'}: {error}") from error
-
-
 def _meta(settings: ExploreSettings, source: Source) -> dict[str, str]:
     """Return what the database of a run keeps about where its energies come from."""
     unit = "epsilon" if is_reduced(settings) else "eV"
     return {"model": source.digest, "level": source.level, "energy_unit": unit}
 
 
-def _write_settings(settings: ExploreSettings, folder: Path) -> None:
-    """Write RUN/config.toml; a reader never sees half of it."""
-    partial = folder / "config.toml.partial"
-    partial.write_text(to_toml(to_table(settings), heading="All settings of this run."))
-    partial.replace(folder / "config.toml")
+def _require_own(folder: Path) -> None:
+    """Refuse a folder whose files a new run would write over; one with a run is refused by its store."""
+    there = [name for name in _WRITTEN if (folder / name).exists()]
+    if there and not (folder / FILE_NAME).exists():
+        raise InputError(
+            f"Expected a folder of its own for a new run; {folder} holds {', '.join(there)}, which the run would write "
+            "over. Choose another folder with --out, or move that away."
+        )
+
+
+def _require_same_chemistry(store: RunStore, molecule: Molecule, settings: ExploreSettings) -> None:
+    """Refuse a stereoisomer of the molecule of a run: atoms and bonds are the same, handedness is in the positions."""
+    if len(molecule.bonds) == 0:
+        return
+    guard = MolecularGuard(store.molecule, amides=settings.amides)
+    was, came = guard.keys(torch.stack([store.molecule.positions, molecule.positions]))
+    centres, amides, *doubles = zip(was.split("|"), came.split("|"), strict=True)
+    fixed = [centres, *doubles] + ([amides] if settings.amides == "keep" else [])
+    if any(one != other for one, other in fixed):
+        raise WrongFolderError(
+            f"Expected the stereoisomer of {molecule.formula} that {store.folder} was made with, {was}; came {came}. "
+            "Leave the molecule out to go on with that run, or start a new one in another folder."
+        )
 
 
 def _discard(folder: Path) -> None:
     """Remove what a run that could not be set up has written, so that the folder can be used again."""
-    for name in (FILE_NAME, LOCK_NAME, "config.toml", "config.toml.partial", "provenance.json"):
+    for name in (FILE_NAME, LOCK_NAME, *_WRITTEN):
         (folder / name).unlink(missing_ok=True)
 
 
-def _potential(settings: ExploreSettings, molecule: Molecule) -> tuple[Potential, Source]:
-    return make_potential(
-        settings.potential,
-        molecule,
-        model=settings.model,
-        device=choose_device(settings.device),
-        n_workers=settings.workers,
+def _let_go(potential: Potential) -> None:
+    """End what a potential holds, such as worker processes."""
+    if callable(end := getattr(potential, "close", None)):
+        end()
+
+
+class _Made(NamedTuple):
+    """What a run is made of, beside its store."""
+
+    source: Source
+    parts: Parts
+    archive: MinimaArchive
+
+
+def _make(settings: ExploreSettings, molecule: Molecule, *, digest: str | None = None) -> _Made:
+    """Return potential and parts for settings that are settled.
+
+    Args:
+        settings: What is asked for.
+        molecule: What is explored.
+        digest: Hash of the model that it must be; any where None.
+    """
+    _require_fit(settings.potential, molecule)
+    potential, source = make_potential(
+        settings.potential, molecule, model=settings.model, device=settings.device, n_workers=settings.workers
     )
+    try:
+        if digest not in (None, source.digest):
+            raise WrongFolderError(
+                f"Expected the model that the run was made with ({digest[:12]}); came one with the hash "
+                f"{source.digest[:12]}. Give that model with --model, or start a new run."
+            )
+        return _Made(source, *_parts(settings, molecule, potential))
+    except BaseException:
+        _let_go(potential)
+        raise
+
+
+def _require_fit(potential: str, molecule: Molecule) -> None:
+    """Refuse a molecule that is none for this potential.
+
+    Raises:
+        InputError: It has or lacks bonds, or has too many atoms.
+    """
+    n_bonds = len(molecule.bonds)
+    if potential == "lennard-jones" and n_bonds:
+        raise InputError(
+            f"Expected a cluster of like atoms without bonds for the potential 'lennard-jones'; came {molecule.formula} "
+            f"with {n_bonds} bonds. Name a cluster such as LJ13, or choose another --potential for this molecule."
+        )
+    if potential == "muller-brown" and molecule.n_atoms > 1:
+        raise InputError(
+            f"Expected one atom for the potential 'muller-brown'; came {molecule.formula} with {molecule.n_atoms}. "
+            "Use --molecule '[Ar]'."
+        )
+    if potential not in REDUCED and not n_bonds:
+        raise InputError(
+            f"Expected a molecule with bonds for the potential {potential!r}; came {molecule.formula} without. "
+            "For a cluster use --potential lennard-jones."
+        )
 
 
 def _parts(settings: ExploreSettings, molecule: Molecule, potential: Potential) -> tuple[Parts, MinimaArchive]:
@@ -308,11 +300,6 @@ def _parts(settings: ExploreSettings, molecule: Molecule, potential: Potential) 
             energy_window=window,
             ladder=settings.ladder,
         )
-    if len(molecule.bonds) == 0:
-        raise InputError(
-            f"Expected a molecule with bonds for the potential {settings.potential!r}; came {molecule.formula} without. "
-            "For a cluster use --potential lennard-jones."
-        )
     return molecule_parts(
         potential,
         molecule,
@@ -326,18 +313,18 @@ def _parts(settings: ExploreSettings, molecule: Molecule, potential: Potential) 
     )
 
 
-def _sizes(settings: ExploreSettings, *, is_learned: bool) -> Sizes:
-    """Return batch sizes that suit the machine; only learned potentials gain from float32."""
-    device = choose_device(settings.device) if is_learned else "cpu"
-    n_slots = settings.replicas or (32 if device == "cpu" else 512)
-    dtypes = {"float32": torch.float32, "float64": torch.float64}
+def _sizes(settings: ExploreSettings) -> Sizes:
+    """Return the sizes of the batch, for settings that are settled."""
+    n_slots = settings.replicas
     return Sizes(
-        # A quarter of the walkers can wait for a polish while the others fill the slots.
+        # A quarter of the walkers can be polished while the others fill the slots.
         n_walkers=n_slots + max(4, n_slots // 3),
         n_slots=n_slots,
-        n_polish=max(4, n_slots // 3),
         seed=settings.seed,
-        dtype=dtypes.get(settings.precision, torch.float32 if is_learned else torch.float64),
-        device=device,
+        dtype=torch.float32 if settings.precision == "float32" else torch.float64,
+        device=settings.device,
         has_ladder=settings.ladder > 1,
     )
+
+
+__all__ = ["LIMITS", "ExploreSettings", "Run", "is_reduced", "read_settings"]

@@ -15,12 +15,12 @@ from typing import TypeVar
 import torch
 
 from pesx.errors import ContractError, InputError
-from pesx.protocols import Following, Move, Potential, Stepper
+from pesx.protocols import Move, Potential, Stepper, StepperState
 from pesx.state import Evaluation, flatten, take_rows
 from pesx.streams import Streams
 from pesx.typing import Int, Positions, Tensor
 
-S = TypeVar("S", bound=Following)
+S = TypeVar("S", bound=StepperState)
 
 
 @dataclass(frozen=True)

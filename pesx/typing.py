@@ -1,6 +1,7 @@
 """Tensor aliases and the shape letters used in every signature.
 
-B replicas of one molecule, N atoms, E directed edges, M stored minima, F entries of a fingerprint, K directions.
+B replicas of one molecule, N atoms, D = 3N coordinates, E directed edges, M stored minima, F entries of a fingerprint, K
+directions.
 """
 
 from jaxtyping import Bool, Float, Int

@@ -129,6 +129,12 @@ def test_no_text_names_a_place_on_one_machine():
     assert {path: hits for path, hits in found.items() if hits} == {}
 
 
+def test_no_text_tells_how_the_work_was_done():
+    words = re.compile(r"\b(?:sessions?|helpers?|(?<!ing )(?<!user )(?<!user-)agents?|sittings?)\b", re.I)
+    texts = {name(path): path.read_text().replace('scope="session"', "") for path in TEXTS if path != Path(__file__)}
+    assert {path: hits for path, text in texts.items() if (hits := words.findall(text))} == {}
+
+
 def test_every_source_file_has_its_test_file():
     missing = []
     for path in SOURCES:

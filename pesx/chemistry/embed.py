@@ -67,6 +67,7 @@ def embed(molecule: Molecule, n: int, seed: int, *, cis_amides: bool = False) ->
         Angstrom, float64.
 
     Raises:
+        InputError: Fewer than one conformer is asked for.
         MoleculeError: There are no bonds, bond orders cannot be assigned, or no geometry satisfies the graph.
     """
     if n < 1:
@@ -97,7 +98,8 @@ def _embed(full: Chem.Mol, n: int, seed: int, *, trans: bool) -> None:
     # With 0 RDKit goes on with a generator of its own, and the result would depend on what was embedded before.
     settings.randomSeed = seed % _LARGEST_SEED + 1
     settings.forceTransAmides = trans
-    for settings.useRandomCoords in (False, True):
+    for is_random in (False, True):
+        settings.useRandomCoords = is_random
         if len(rdDistGeom.EmbedMultipleConfs(full, n, settings)) == n:
             return
     raise MoleculeError(

@@ -9,8 +9,8 @@ import torch
 from ase.data import covalent_radii
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdCIPLabeler, rdDetermineBonds
-from rdkit.Geometry import Point3D
 
+from pesx.chemistry.conformer import conformer_of
 from pesx.chemistry.symmetry import bond_graph, neighbours, orbits
 from pesx.geometry.torsion import torsion_angles, triple_products
 from pesx.molecule import Molecule
@@ -110,10 +110,7 @@ def to_rdkit(molecule: Molecule) -> tuple[Chem.Mol, bool]:
     Where they could not (radicals, unusual valences) all bonds are single and the molecule is not sanitised.
     """
     bare = Chem.RWMol(bond_graph(molecule))
-    conformer = Chem.Conformer(molecule.n_atoms)
-    for atom, xyz in enumerate(molecule.positions.tolist()):
-        conformer.SetAtomPosition(atom, Point3D(*xyz))
-    bare.AddConformer(conformer)
+    bare.AddConformer(conformer_of(molecule.positions))
     if molecule.multiplicity != 1:
         return bare.GetMol(), False
     full = Chem.RWMol(bare)

@@ -1,6 +1,7 @@
 """From what a user types to a molecule: a structure file, a SMILES, or the name of a Lennard-Jones cluster."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,16 +55,26 @@ def read_molecule(source: str | Path, *, charge: int | None = None, multiplicity
     text = str(source).strip()
     if not text:
         raise InputError("Expected a structure file, a SMILES or a name such as LJ13; came nothing. Name a molecule.")
-    path = Path(text).expanduser()
-    if path.is_dir():
+    path = existing(text)
+    if path is not None and path.is_dir():
         raise InputError(f"Expected a structure file; came the folder {text!r}. Name a file in it.")
-    if path.is_file():
+    if path is not None:
         return _complete(_read_file(path), path.stem, charge, multiplicity=multiplicity)
     if isinstance(source, Path) or _LIKE_A_PATH.search(text):
         raise InputError(f"Expected an existing file; came {text!r}, which does not exist. Check the path.")
     if cluster := _CLUSTER.match(text):
         return _random_cluster(int(cluster[1]), text.upper())
     return _from_smiles(text, charge, multiplicity)
+
+
+def existing(text: str) -> Path | None:
+    """Return the path that a text names, None where there is nothing or where the text can be no path."""
+    # A SMILES may be longer than any file name, and ~name may be no user.
+    with suppress(OSError, RuntimeError, ValueError):
+        path = Path(text).expanduser()
+        if path.exists():
+            return path
+    return None
 
 
 def _from_smiles(text: str, charge: int | None, multiplicity: int | None) -> Molecule:

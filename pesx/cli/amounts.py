@@ -20,7 +20,7 @@ def read_energy(text: str, *, is_reduced: bool, name: str = "--energy-window") -
         name: Of the setting, for messages.
 
     Raises:
-        ConfigError: It is no number, has no unit where it needs one, or has one where there is none.
+        ConfigError: It is no number or below 0, has no unit where it needs one, or has one where there is none.
     """
     number, unit = _split(text, name, "10kcal/mol" if not is_reduced else "2.5")
     if number == float("inf") and not unit:
@@ -47,7 +47,7 @@ def read_time(text: str, *, name: str = "--max-time") -> float:
         name: Of the setting, for messages.
 
     Raises:
-        ConfigError: It is no time.
+        ConfigError: It is no time, or below 0.
     """
     number, unit = _split(text, name, "2h, 30min or 90s")
     if unit.lower() not in _TIMES and unit:
@@ -67,4 +67,6 @@ def _split(text: str, name: str, example: str) -> tuple[float, str]:
     match = _AMOUNT.match(text)
     if not match or isnan(float(match[1])):
         raise ConfigError(f"Expected an amount such as {example} for {name}; came {text!r}. Correct it.")
+    if float(match[1]) < 0:
+        raise ConfigError(f"Expected {name} of at least 0; came {text!r}. Leave the minus sign out.")
     return float(match[1]), match[2]

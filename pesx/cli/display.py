@@ -1,7 +1,6 @@
 """How a search stands while it runs: a live panel on a terminal, a plain line now and then elsewhere and in the log."""
 
 from math import isfinite
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
@@ -24,7 +23,9 @@ _LEAST_BASIS = 3
 
 
 class Forecast:
-    """Estimates when a search will be done, from how fast it found minima in the last third of this session.
+    """Estimates when a search will be done.
+
+    The rate is that of the last third of the time since it was started or resumed.
 
     Args:
         stop: Limits of the search.
@@ -51,7 +52,7 @@ class Forecast:
         return "unknown" if limit is None else f"at most {time_text(max(limit, 0.0))}"
 
     def _basis(self, progress: Progress) -> Progress:
-        """Return where the search stood when the last third of this session began."""
+        """Return where the search stood when the last third of the time since it was started or resumed began."""
         begin = self._seen[0].seconds
         start = begin + (progress.seconds - begin) * 2 / 3
         return next((old for old in reversed(self._seen) if old.seconds <= start), self._seen[0])
@@ -103,9 +104,7 @@ class Display:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._live:
             self._live.stop()
 

@@ -8,30 +8,43 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
-from math import inf
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
-from pesx.chemistry.read import read_molecule
+from pesx.chemistry.read import existing, read_molecule
 from pesx.cli.amounts import read_energy, read_time
 from pesx.cli.display import Display
 from pesx.cli.report import Listing, Report
 from pesx.cli.streams import clean_stdout, put, say
-from pesx.config import from_table, read_toml, to_table
-from pesx.errors import ConfigError, InputError
+from pesx.config import from_table, read_toml
+from pesx.errors import InputError
 from pesx.explore.exploration import INTERRUPTED, Exploration
+from pesx.explore.stop import Reason
 from pesx.landscape.store import RunStore
 from pesx.registry import REDUCED
-from pesx.run import LIMITS, ExploreSettings, Run, is_reduced, read_settings
+from pesx.run import Run
+from pesx.settings import ExploreSettings, is_reduced, read_settings
 
 RUNS = Path("runs")
 """Where runs go that were given no folder."""
+
+_LONGEST_NAME = 80
+"""Characters; file systems take 255."""
+
+_FLAGS = {
+    "n_minima": "--n-minima {}",
+    "max_evaluations": "--max-evaluations {}",
+    "max_quenches": "--max-quenches {}",
+    "max_seconds": "--max-time {}s",
+    "patience": "--patience {}",
+}
+"""How the limits of a search are given."""
 
 _LOG_WIDTH = 120
 _STOPPING = b"\npesx: stopping after the round under way; once more stops at once.\n"
@@ -85,12 +98,15 @@ def _opened(arguments: Namespace) -> Run:
     )
     if "out" in arguments:
         return Run.start(settings, arguments.out)
+    is_first = not RUNS.exists()
     folder = _fresh_folder(settings)
     try:
         return Run.start(settings, folder)
     except BaseException:
         with suppress(OSError):
             folder.rmdir()
+            if is_first:
+                RUNS.rmdir()
         raise
 
 
@@ -112,42 +128,27 @@ def _in_units(asked: dict[str, Any], *, is_reduced: bool) -> dict[str, Any]:
 
 
 def _resumed(asked: dict[str, Any], folder: Path) -> Run:
-    """Go on with a run, with other limits where asked.
-
-    Raises:
-        ConfigError: Something else than limits was asked to be different.
-    """
+    """Go on with a run, with other limits where asked."""
     RunStore.resume(folder).close()  # whatever is wrong with the folder is said before anything about settings
     stored = read_settings(folder)
     table = _in_units(asked, is_reduced=is_reduced(stored))
-    wanted = from_table(ExploreSettings, to_table(stored) | table)
-    changed = {name for name in table if _differs(getattr(wanted, name), getattr(stored, name))}
-    for name in sorted(changed - {*LIMITS, "molecule", "model"}):
-        raise ConfigError(
-            f"Expected --{name.replace('_', '-')} {getattr(stored, name)}, which {folder} was made with; came "
-            f"{getattr(wanted, name)}. Leave it out to go on with that run, or start a new one in another folder."
-        )
+    wanted = from_table(ExploreSettings, table, base=stored)
     molecule = None
-    if "molecule" in changed:
+    if wanted.molecule != stored.molecule:
         molecule = read_molecule(wanted.molecule, charge=wanted.charge, multiplicity=wanted.multiplicity)
-    limits = {name: getattr(wanted, name) for name in changed & {*LIMITS, "model"}}
-    return Run.resume(folder, molecule=molecule, **limits)
-
-
-def _differs(one: Any, other: Any) -> bool:
-    # No window and an infinite one are the same.
-    return bool((inf if one is None else one) != (inf if other is None else other))
+    table.pop("molecule", None)
+    return Run.resume(folder, molecule=molecule, **table)
 
 
 def _fresh_folder(settings: ExploreSettings) -> Path:
     """Make a folder with a readable name and the first free number, and return it."""
-    path = Path(settings.molecule).expanduser()
-    if path.is_file():
+    path = existing(settings.molecule)
+    if path is not None:
         name = path.stem
     else:
         molecule = read_molecule(settings.molecule, charge=settings.charge, multiplicity=settings.multiplicity)
         name = molecule.formula if len(molecule.bonds) else molecule.name
-    name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    name = re.sub(r"[^\w.-]+", "-", name)[:_LONGEST_NAME].strip("-.") or "run"
     number = 1
     while True:
         folder = RUNS / f"{name}-{number}"
@@ -170,29 +171,21 @@ def _heading(search: Run) -> str:
     )
 
 
-def _onward(search: Run, reason: str = "") -> str:
-    """Return the command that goes on with the run; one that is done needs a higher limit."""
-    command = f"pesx explore --resume --out {shlex.quote(str(search.folder))}"
-    settings = search.settings
-    raised = {
-        "minima asked for": f" --n-minima {2 * settings.n_minima}",
-        "force evaluations allowed": f" --max-evaluations {2 * settings.max_evaluations}",
-        "quenches allowed": f" --max-quenches {2 * settings.max_quenches}",
-        "s allowed": f" --max-time {2 * settings.max_time:.0f}s",
-        "nothing new": f" --patience {2 * settings.patience:g}",
-    }
-    return command + next((flag for words, flag in raised.items() if words in reason), "")
+def _onward(search: Run, met: Sequence[Reason] = ()) -> str:
+    """Return the command that goes on with the run, every limit that is met raised."""
+    flags = [_FLAGS[reason.limit].format(reason.higher) for reason in met]
+    return " ".join(["pesx explore --resume --out", shlex.quote(str(search.folder)), *flags])
 
 
 def _report(search: Run, reason: str) -> Report:
-    settings = search.settings
+    settings, progress = search.settings, search.exploration.progress()
     with RunStore.read(search.folder) as store:
         minima, reduced = store.minima(), store.energy_unit != "eV"
     return Report(
         reason=reason,
         folder=str(search.folder),
-        onward=_onward(search, reason),
-        progress=search.exploration.progress(),
+        onward=_onward(search, settings.stop.met(progress)),
+        progress=progress,
         listing=Listing.of(minima, window=settings.energy_window, is_reduced=reduced),
     )
 

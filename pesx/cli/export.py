@@ -22,4 +22,6 @@ def run(arguments: Namespace) -> int:
     out = Path(arguments.out) if arguments.out else folder / _NAMES.get(arguments.format, "minima")
     n_minima = export(folder, arguments.format, out)
     say(f"Wrote {n_minima} minima to {out}.")
+    if arguments.format == "pathsample":
+        say(f"What its columns hold, and what is missing, is in {out / 'units.txt'}.")
     return 0

@@ -23,7 +23,7 @@ def run(arguments: Namespace) -> int:
         console.print(
             f"{labelled.n_done} tasks done in {labelled.seconds:.0f} s; labels in {arguments.out}", markup=False
         )
-    return 0
+    return 0 if labelled.n_labels else 1
 
 
 def _label(arguments: Namespace, console: Console) -> Labelled:

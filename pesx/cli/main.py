@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pesx.cli.parser import parse
 from pesx.cli.streams import put, say
-from pesx.errors import CheckpointError, InputError, MissingExtraError, PesxError
+from pesx.errors import CheckpointError, ContractError, InputError, MissingExtraError, PesxError
 from pesx.versions import version_of
 
 FAILED = 1
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
         say("pesx: stopped. What was stored before is intact.")
         return BY_SIGNAL + number
-    except (InputError, CheckpointError, MissingExtraError) as error:
+    except (InputError, CheckpointError, ContractError, MissingExtraError) as error:
         return _fail(str(error), WRONG_CALL)
     except PesxError as error:
         return _fail(str(error), FAILED)

@@ -14,7 +14,7 @@ from pesx.cli.report import Listing
 from pesx.cli.streams import put
 from pesx.errors import ConfigError
 from pesx.landscape.store import RunStore
-from pesx.run import read_settings
+from pesx.settings import read_settings
 
 _PIPE_WIDTH = 200
 """Columns where there is no terminal to ask."""
@@ -23,7 +23,7 @@ _PIPE_WIDTH = 200
 def run(arguments: Namespace) -> int:
     """List the minima, and return the exit code."""
     if arguments.n is not None and arguments.n < 1:
-        raise ConfigError(f"-n: expected a whole number of at least 1, came {arguments.n}.")
+        raise ConfigError(f"Expected -n of at least 1; came {arguments.n}. Leave it out for all minima.")
     folder = Path(arguments.run)
     with RunStore.read(folder) as store, store.snapshot():
         minima, reduced = store.minima(), store.energy_unit != "eV"

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ first steps:
   pesx export runs/ala3-1 --format sdf                  for other programs
 """
 
+_NO_VALUE = re.compile(r"argument (--[\w-]+): expected one argument")
 _EXIT_CODES = "exit codes: 0 done, 1 failed, 2 wrong call, 130 stopped by Ctrl-C"
 
 
@@ -22,6 +24,12 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose mistakes are one sentence, like every other."""
 
     def error(self, message: str) -> NoReturn:
+        if found := _NO_VALUE.match(message):
+            # A value such as -5s looks like a flag.
+            raise ConfigError(
+                f"Expected a value after {found[1]}; came none. One that begins with a minus sign is written with =, "
+                f"as in {found[1]}=-5. See {self.prog} --help."
+            )
         raise ConfigError(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
 
 
@@ -111,7 +119,7 @@ def _explore(commands: "_Commands[_Parser]") -> _Parser:
     how.add_argument("--replicas", type=_whole, metavar="N", help="replicas in one batch (to suit the machine)")
     how.add_argument("--ladder", type=float, metavar="X", help="highest over lowest temperature of basin hopping (1)")
     how.add_argument("--seed", type=_whole, metavar="N", help="of everything random (0)")
-    how.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, ... (auto)")
+    how.add_argument("--device", metavar="NAME", help="auto, cpu, and for so3krates cuda, ... (auto)")
     how.add_argument("--precision", metavar="auto|float32|float64", help="of rough quenches (auto)")
     how.add_argument("--workers", type=_whole, metavar="N", help="processes, for potentials that are engines (1)")
 
@@ -169,7 +177,14 @@ def _label(commands: "_Commands[_Parser]") -> _Parser:
 def _train(commands: "_Commands[_Parser]") -> _Parser:
     parser = _command(commands, "train", "train a model on labelled structures")
     parser.add_argument("settings", metavar="SETTINGS.toml", help="settings of network and training")
-    parser.add_argument("--data", required=True, metavar="LABELS.db", help="labels to train on, also extxyz")
+    parser.add_argument(
+        "--data",
+        required=True,
+        action="append",
+        metavar="LABELS.db",
+        help="labels to train on, also extxyz; repeatable",
+    )
+    parser.add_argument("--start", metavar="MODEL", help="model file whose weights to begin with")
     parser.add_argument("--level", metavar="TEXT", help="level of theory of the labels in extxyz files")
     parser.add_argument(
         "--test", action="append", default=[], metavar="TEST.db", help="held-out labels for the model card; repeatable"

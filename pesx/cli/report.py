@@ -47,25 +47,24 @@ class Listing:
         """Energies of the minima listed, eV or reduced units."""
         return self.minima.energy[self.rows].tolist()
 
-    @property
-    def relative(self) -> list[float]:
-        """Heights above the lowest, kcal/mol or reduced units."""
-        unit = 1.0 if self.is_reduced else KCAL_PER_MOL
-        return [(energy - self.energies[0]) / unit for energy in self.energies]
-
     def records(self, n: int | None = None) -> list[dict[str, Any]]:
-        """Return the lowest minima, all where no number is given, as plain values."""
-        minima = self.minima
+        """Return the lowest minima, all where no number is given, as plain values.
+
+        Energies are eV, those above the lowest minimum kcal/mol; both reduced units in a run without units.
+        """
+        minima, rows = self.minima, self.rows[:n]
+        lowest = float(minima.energy[rows[0]]) if rows else 0.0
+        unit = 1.0 if self.is_reduced else KCAL_PER_MOL
         return [
             {
                 "minimum": row,
-                "relative_energy": relative,
-                "energy": float(minima.energy[row]),
+                "relative_energy": (energy - lowest) / unit,
+                "energy": energy,
                 "visits": int(minima.visits[row]),
                 "lowest_curvature": _finite(float(minima.lowest_curvature[row])),
                 "chemistry": minima.keys[row],
             }
-            for row, relative in zip(self.rows[:n], self.relative[:n], strict=True)
+            for row, energy in zip(rows, minima.energy[rows].tolist(), strict=True)
         ]
 
     def table(self, n: int | None = None) -> Table:

@@ -7,7 +7,8 @@ from pathlib import Path
 from pesx.cli.streams import clean_stdout, say
 from pesx.errors import ConfigError, InputError
 from pesx.labelling.store import LabelStore
-from pesx.training.dataset import Dataset, load
+from pesx.so3krates import checkpoint
+from pesx.training.dataset import Dataset, load, merge
 from pesx.training.extxyz import ExtxyzFrames
 from pesx.training.settings import read_settings
 from pesx.training.trainer import train
@@ -22,12 +23,13 @@ def run(arguments: Namespace) -> int:
     if len(tests) < len(arguments.test):
         raise ConfigError("Expected files of different names for --test; came two of one name. Rename one.")
     with clean_stdout():
-        data = _load(arguments.data, arguments.level)
+        data = merge([_load(path, arguments.level) for path in arguments.data])
         model = train(
             settings,
             data,
             arguments.out,
             resume=arguments.resume,
+            start=None if arguments.start is None else checkpoint.load(arguments.start)[0],
             tests={name: _load(path, arguments.level) for name, path in tests.items()},
         )
     say(f"Wrote {model}.")

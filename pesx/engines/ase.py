@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BadConfiguration, CalculatorSetupError
 
+from pesx.engines.attribute import load_attribute
 from pesx.engines.engine import Engine, Evaluate, FloatArray, IntArray, checked_label, checked_shape
-from pesx.errors import EngineError, InputError, MissingExtraError
+from pesx.errors import EngineError, InputError
+
+_WRONG_SETUP = (BadConfiguration, CalculatorSetupError, ImportError)
+"""What calculators raise whatever the geometry is: no program, no such setting."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,6 @@ class AseEngine(Engine):
     level_of_theory: str = "ASE calculator"
 
     def __post_init__(self) -> None:
-        if find_spec("ase") is None:
-            raise MissingExtraError("ase", "label")
         if isinstance(self.factory, str) and not all(self.factory.partition(":")):
             raise InputError(f"Expected module:attribute of a function that makes a calculator, came {self.factory!r}.")
 
@@ -45,35 +47,47 @@ class AseEngine(Engine):
 
         Charge and multiplicity are passed as ``atoms.info`` ("charge", "spin") and as initial charges and moments on
         the first atom, which is where calculators look for them.
-        """
-        from ase import Atoms
 
+        Raises:
+            InputError: The factory cannot be imported, or makes no calculator.
+        """
         atoms = Atoms(numbers=numbers, info={"charge": charge, "spin": multiplicity})
         if charge or multiplicity != 1:
             atoms.set_initial_charges([charge] + [0] * (len(atoms) - 1))
             atoms.set_initial_magnetic_moments([multiplicity - 1] + [0] * (len(atoms) - 1))
-        atoms.calc = self._factory()()
+        atoms.calc = self._calculator()
 
         def evaluate(positions: FloatArray) -> tuple[float, FloatArray]:
             atoms.set_positions(checked_shape(positions, len(atoms)))
             try:
                 energy = float(atoms.get_potential_energy())
                 forces = np.array(atoms.get_forces(), dtype=np.float64)
+            except _WRONG_SETUP as error:
+                raise InputError(
+                    f"Expected a calculator for {atoms.get_chemical_formula()} from {self.name!r}; it says "
+                    f"{_one_line(error)}. Correct its settings."
+                ) from error
+            except MemoryError:  # of the machine, not of the geometry
+                raise
             except Exception as error:  # calculators raise whatever their programs do
-                raise EngineError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+                raise EngineError(_one_line(error)) from error
             return checked_label(energy, forces)
 
         return evaluate
 
-    def _factory(self) -> Callable[[], Any]:
-        if not isinstance(self.factory, str):
-            return self.factory
-        module, _, attribute = self.factory.partition(":")
+    def _calculator(self) -> Any:
+        factory = load_attribute(self.factory) if isinstance(self.factory, str) else self.factory
         try:
-            found: Callable[[], Any] = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise InputError(f"Expected {self.factory!r} to be importable: {error}.") from error
-        return found
+            calculator = factory()
+        except Exception as error:  # it is given nothing, so no geometry can be the reason
+            raise InputError(f"Expected {self.name!r} to make a calculator; it says {_one_line(error)}.") from error
+        if not hasattr(calculator, "get_potential_energy"):
+            raise InputError(f"Expected {self.name!r} to make an ASE calculator, came {calculator!r}.")
+        return calculator
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 __all__ = ["AseEngine"]

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 from pesx.engines.engine import Engine, FloatArray, IntArray
-from pesx.engines.workers import Refused, WorkPool
+from pesx.engines.workers import Failed, Refused, WorkPool
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,13 @@ class EnginePool:
     def __init__(self, engine: Engine, *, n_workers: int = 1) -> None:
         self._pool = WorkPool(partial(_evaluator, engine), n_workers=n_workers, environment=engine.environment())
 
-    def as_completed(self, structures: Iterable[Structure]) -> Iterator[tuple[int, Label | Refused]]:
-        """Yield (number of the structure, label or refusal) as soon as each is there."""
-        return self._pool.run(structures)
+    def as_completed(self, structures: Iterable[Structure]) -> Iterator[tuple[int, Label | Refused | Failed]]:
+        """Yield (number of the structure, label or why there is none) as soon as each is there.
 
-    def evaluate(self, structures: Iterable[Structure]) -> Iterator[Label | Refused]:
-        """Yield labels or refusals in the order of the structures."""
-        early: dict[int, Label | Refused] = {}
-        due = 0
-        for index, result in self._pool.run(structures):
-            early[index] = result
-            while due in early:
-                yield early.pop(due)
-                due += 1
+        Raises:
+            InputError: The engine can evaluate no structure of this kind.
+        """
+        return self._pool.run(structures)
 
     def close(self) -> None:
         """End the workers."""
@@ -84,9 +77,7 @@ class EnginePool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -41,7 +42,6 @@ class PyscfEngine(Engine):
         grid: PySCF's grid level. 1 leaves 3 meV/angstrom in the forces of a GGA or hybrid; r2SCAN needs 3.
         tolerance: Convergence of the energy, hartree.
         max_cycles: Self-consistency cycles before a structure is refused.
-        with_forces: Whether to compute forces; they come back as NaN if not.
         memory: MB.
 
     The net force, which is what the grid lacks in translational invariance, is removed.
@@ -51,7 +51,6 @@ class PyscfEngine(Engine):
     grid: int = 1
     tolerance: float = 1e-6
     max_cycles: int = 100
-    with_forces: bool = True
     memory: int = 4000
 
     def __post_init__(self) -> None:
@@ -60,7 +59,7 @@ class PyscfEngine(Engine):
             raise InputError(
                 f"Expected a level such as b3lyp-d4/def2-svp (functional-dispersion/basis), came {self.method!r}."
             )
-        if not 0 <= self.grid <= 9 or self.tolerance <= 0 or self.max_cycles < 1:
+        if not 0 <= self.grid <= 9 or not self.tolerance > 0 or self.max_cycles < 1:
             raise ConfigError(
                 "Expected grid 0 to 9, tolerance > 0 and max_cycles >= 1,"
                 f" came {self.grid}, {self.tolerance} and {self.max_cycles}."
@@ -99,7 +98,12 @@ class PyscfEngine(Engine):
         return {}
 
     def bind(self, numbers: IntArray, *, charge: int = 0, multiplicity: int = 1) -> Evaluate:
-        """Return a function of positions that restarts each calculation from the density before."""
+        """Return a function of positions that restarts each calculation from the density before.
+
+        Raises:
+            InputError: PySCF lacks the functional, its dispersion, or the basis of an element, or charge and
+                multiplicity do not fit the electrons.
+        """
         return _BoundPyscf(self, np.asarray(numbers, dtype=np.int64), charge, multiplicity)
 
 
@@ -112,6 +116,7 @@ class _BoundPyscf:
         self._charge = charge
         self._spin = multiplicity - 1
         self._density: Any = None
+        self._check()
 
     def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
         coordinates = checked_shape(positions, self._numbers.size)
@@ -121,16 +126,31 @@ class _BoundPyscf:
             energy = float(calculation.kernel(dm0=density)) * HARTREE
             if not calculation.converged:
                 raise EngineError(f"SCF not converged in {self._engine.max_cycles} cycles")
-            forces = np.full_like(coordinates, np.nan)
-            if self._engine.with_forces:
-                gradient = calculation.nuc_grad_method().kernel()
-                forces = -np.asarray(gradient, dtype=np.float64) * (HARTREE / BOHR)
+            gradient = calculation.nuc_grad_method().kernel()
         except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
             raise error if isinstance(error, EngineError) else EngineError(str(error)) from error
         self._density = calculation.make_rdm1()
-        if not self._engine.with_forces:
-            return checked_label(energy, np.zeros(3))[0], forces
+        forces = -np.asarray(gradient, dtype=np.float64) * (HARTREE / BOHR)
         return checked_label(energy, forces - forces.mean(axis=0))
+
+    def _check(self) -> None:
+        """Set up the atoms far apart: what fails there fails for every geometry."""
+        from pyscf import dft
+
+        apart = 10.0 * np.arange(self._numbers.size)[:, None] * np.eye(1, 3)
+        functional, _, dispersion, _ = self._engine._parts()
+        try:
+            with catch_warnings():
+                simplefilter("ignore", UserWarning)  # where else PySCF would look for a basis
+                dft.libxc.parse_xc(functional)
+                calculation = self._calculation(apart)
+                if dispersion:
+                    calculation.get_dispersion()
+        except (AssertionError, KeyError, RuntimeError) as error:
+            raise InputError(
+                f"Expected PySCF to set up {self._engine.method!r} for charge {self._charge} and multiplicity "
+                f"{self._spin + 1}; it says {type(error).__name__}: {' '.join(str(error).split())}."
+            ) from error
 
     def _calculation(self, coordinates: FloatArray) -> Any:
         from pyscf import dft, gto

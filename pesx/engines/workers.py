@@ -9,10 +9,9 @@ from itertools import chain
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from pesx.errors import ConfigError, EngineError
+from pesx.errors import ConfigError, EngineError, InputError, MissingExtraError, MoleculeError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,7 +32,18 @@ _READY = "ready"
 
 @dataclass(frozen=True)
 class Refused:
-    """Why there is no result.
+    """Why a task has no result, nor will have one: its geometry is to blame.
+
+    Attributes:
+        reason: One line.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a task has no result this time.
 
     Attributes:
         reason: One line.
@@ -42,6 +52,13 @@ class Refused:
 
     reason: str
     died: bool = False
+
+
+@dataclass(frozen=True)
+class _WrongCall:
+    """What only the caller can put right, on its way to the parent."""
+
+    message: str
 
 
 @contextmanager
@@ -69,11 +86,17 @@ def _serve(connection: Connection, setup: Callable[[], Callable[[Any], Any]]) ->
             task = connection.recv()
             try:
                 result = work(task)
-            except EngineError as error:
-                result = Refused(str(error))
+            except (EngineError, MoleculeError) as error:
+                result = Refused(_one_line(str(error)))
+            except (InputError, MissingExtraError) as error:
+                result = _WrongCall(str(error))
             except Exception as error:
-                result = Refused(f"{type(error).__name__}: {error}")
+                result = Failed(_one_line(f"{type(error).__name__}: {error}"))
             connection.send(result)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 @dataclass
@@ -92,7 +115,8 @@ class WorkPool(Generic[T, R]):
         n_workers: Number of processes.
         environment: Variables of the workers, besides those that limit them to one thread.
 
-    Use as a context manager. A task that raises, or kills its worker, comes back as :class:`Refused`; the others go on.
+    Use as a context manager. A task that is refused comes back as :class:`Refused`; one that raises anything else, or
+    kills its worker, as :class:`Failed`. The others go on.
     """
 
     def __init__(
@@ -111,14 +135,23 @@ class WorkPool(Generic[T, R]):
         self._workers: list[_Worker] = []
         self._failed_starts = 0
 
-    def run(self, tasks: Iterable[T]) -> Iterator[tuple[int, R | Refused]]:
+    def run(self, tasks: Iterable[T]) -> Iterator[tuple[int, R | Refused | Failed]]:
         """Do the tasks; yield (number of the task, result) as they are completed.
 
         Tasks are taken from the iterable only when a worker is free.
 
         Raises:
             EngineError: Workers die before they can begin.
+            InputError: A task found that the call is wrong: a setting, a missing package, a molecule the engine
+                cannot have.
         """
+        try:
+            yield from self._run(tasks)
+        except BaseException:  # what the workers are at belongs to this run, so none may see its results
+            self.close()
+            raise
+
+    def _run(self, tasks: Iterable[T]) -> Iterator[tuple[int, R | Refused | Failed]]:
         queue: Iterator[tuple[int, T]] = enumerate(tasks)
         first = next(queue, None)
         if first is None:
@@ -147,7 +180,7 @@ class WorkPool(Generic[T, R]):
             return True
         return False
 
-    def _receive(self, worker: _Worker) -> Iterator[tuple[int, R | Refused]]:
+    def _receive(self, worker: _Worker) -> Iterator[tuple[int, R | Refused | Failed]]:
         try:
             message = worker.connection.recv()
         except (EOFError, ConnectionResetError):
@@ -158,9 +191,11 @@ class WorkPool(Generic[T, R]):
             self._failed_starts = 0
         elif worker.index is not None:
             index, worker.index = worker.index, None
+            if isinstance(message, _WrongCall):
+                raise InputError(message.message)
             yield index, message
 
-    def _replace(self, worker: _Worker) -> Iterator[tuple[int, Refused]]:
+    def _replace(self, worker: _Worker) -> Iterator[tuple[int, Failed]]:
         worker.process.join()
         code = worker.process.exitcode
         if not worker.is_ready:
@@ -172,7 +207,7 @@ class WorkPool(Generic[T, R]):
         worker.connection.close()
         self._workers[self._workers.index(worker)] = self._start()
         if worker.index is not None:
-            yield worker.index, Refused(f"the worker process died (exit code {code})", died=True)
+            yield worker.index, Failed(f"the worker process died (exit code {code})", died=True)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -194,10 +229,8 @@ class WorkPool(Generic[T, R]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
-__all__ = ["Refused", "WorkPool"]
+__all__ = ["Failed", "Refused", "WorkPool"]

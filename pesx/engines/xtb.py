@@ -36,7 +36,7 @@ class XtbEngine(Engine):
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ConfigError(f"Expected an xTB method out of {', '.join(METHODS)}, came {self.method!r}.")
-        if self.accuracy <= 0 or self.max_cycles < 1:
+        if not self.accuracy > 0 or self.max_cycles < 1:
             raise ConfigError(f"Expected accuracy > 0 and max_cycles >= 1, came {self.accuracy} and {self.max_cycles}.")
         if find_spec("tblite") is None:
             raise MissingExtraError("tblite", "label")

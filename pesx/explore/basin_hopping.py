@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from pesx.acceptance import Metropolis
+from pesx.config import require
 from pesx.errors import ConfigError
 from pesx.explore.walkers import Hops, Settled, Walkers, stand
 from pesx.protocols import Move
@@ -46,10 +47,22 @@ class BasinHopping:
     gain: float = 0.05
 
     def __post_init__(self) -> None:
-        if not (self.kT > 0 and self.escape_kT > 0 and self.ladder >= 1):
-            raise ConfigError(f"basin hopping: expected kT > 0, escape_kT > 0 and ladder >= 1, came {self}.")
+        require(
+            self,
+            above_zero=["kT", "escape_kT"],
+            at_least_zero=["gain"],
+            at_least_one=["ladder"],
+            fractions=["leave", "accept"],
+        )
         if not self.moves:
-            raise ConfigError("basin hopping: expected at least one move, came none.")
+            raise ConfigError("Expected BasinHopping.moves with at least one move, came none. Add one.")
+        for name in ("kT_range", "scale_range"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ConfigError(
+                    f"Expected BasinHopping.{name} as two positive numbers, the lower first, came {low} and {high}. "
+                    "Correct them."
+                )
 
     def start(self, positions: Positions) -> Walkers:
         """Return walkers that have made no hop, on the rungs of the ladder if there is one."""

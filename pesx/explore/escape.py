@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from pesx.config import require
 from pesx.errors import ConfigError
 from pesx.outcome import Outcome
 from pesx.state import Evaluation
@@ -30,8 +31,8 @@ class EscapeState:
         velocities: At the half step before ``positions``, angstrom in natural time.
         kinetic: Kinetic energy to start with, eV.
         curvature: Largest |H v| met while softening, eV/angstrom^2.
-        energy: Potential energy of the two evaluations before, eV; the newer last.
-        previous_energy: The older of the two, eV.
+        energy: Potential energy of the evaluation before, eV.
+        previous_energy: Of the one before that, eV.
         n_steps: Evaluations so far.
         n_minima: Minima of the potential energy passed so far.
         outcome: RUNNING, or CONVERGED once enough minima were passed (or the steps are used up).
@@ -69,10 +70,11 @@ class Escape:
     courant: float = 0.45
 
     def __post_init__(self) -> None:
-        if min(self.n_soften, self.n_minima, self.max_steps) < 1:
-            raise ConfigError(f"Escape: expected whole numbers of at least 1, came {self}.")
-        if not (self.displacement > 0 and 0 < self.courant < 2):
-            raise ConfigError(f"Escape: expected displacement > 0 and 0 < courant < 2, came {self}.")
+        require(self, above_zero=["displacement", "courant"], at_least_one=["n_soften", "n_minima", "max_steps"])
+        if not self.courant < 2:
+            raise ConfigError(
+                f"Expected Escape.courant below 2, came {self.courant}. Give less, or the dynamics is not stable."
+            )
 
     def init(self, positions: Positions) -> EscapeState:
         """Start at rest with no direction; use :meth:`launch` to set off."""

@@ -1,8 +1,9 @@
 """The one loop of every exploration: propose, quench, archive, update; over slots that never drain.
 
 A walker's hop passes through the slots (escape, then a rough quench), and, unless it ended in a minimum that is known, through
-a second set of slots in float64, where it is polished and its index is checked. Walkers outnumber places a little, so that
-while some wait for a verdict the others keep the slots full.
+a second set of slots in float64, where it is polished and its index is checked. Walkers outnumber the slots a little, so
+that while some are polished the others keep the slots full. Whatever is to be polished is polished at once, so there are as
+many float64 slots as walkers: waiting would save no evaluation, and would drain the slots.
 """
 
 import time
@@ -77,8 +78,7 @@ class Sizes:
 
     Attributes:
         n_walkers: Walkers.
-        n_slots: Places for replicas in one batch.
-        n_polish: Places in the float64 batch.
+        n_slots: Slots for replicas in one batch.
         stride: Steps between two looks at which replicas are done.
         seed: Of all random streams.
         dtype: Of the rough batch.
@@ -89,7 +89,6 @@ class Sizes:
 
     n_walkers: int
     n_slots: int
-    n_polish: int
     stride: int = 5
     seed: int = 0
     dtype: torch.dtype = torch.float32
@@ -119,7 +118,7 @@ class Exploration:
             {"escape": Lane(parts.escape, rough), "quench": Lane(parts.rough, rough)},
             sizes.n_slots,
         )
-        self.polishing = Slots(parts.potential, {"polish": Lane(parts.polish, rough.double())}, sizes.n_polish)
+        self.polishing = Slots(parts.potential, {"polish": Lane(parts.polish, rough.double())}, sizes.n_walkers)
         self.walkers = parts.explorer.start(template[None].expand(sizes.n_walkers, -1, -1).clone())
         self.earnings = Earnings.nothing(len(parts.moves))
         self._move = torch.full((sizes.n_walkers,), FIRST_QUENCH)
@@ -191,7 +190,7 @@ class Exploration:
         self._committed = time.monotonic()
 
     def _fill(self) -> None:
-        """Let waiting walkers hop, as many as there are free places."""
+        """Let waiting walkers hop, as many as there are free slots."""
         walkers, self._queue = self._queue[: self.slots.n_free], self._queue[self.slots.n_free :]
         if not len(walkers):
             return

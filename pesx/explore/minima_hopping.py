@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.explore.walkers import Hops, Settled, Walkers, stand
 from pesx.streams import Streams
 from pesx.typing import Float, Mask, Positions, Tensor
@@ -46,10 +46,13 @@ class MinimaHopping:
     tighten: float = 0.95
 
     def __post_init__(self) -> None:
-        if not 0 < self.kT_min <= self.kT <= self.kT_max:
-            raise ConfigError(f"minima hopping: expected 0 < kT_min <= kT <= kT_max, came {self}.")
-        if not 0 < self.threshold_min <= self.threshold <= self.threshold_max:
-            raise ConfigError(f"minima hopping: expected 0 < threshold_min <= threshold <= threshold_max, came {self}.")
+        require(
+            self,
+            above_zero=["kT_min", "threshold_min", "heat", "warm", "cool", "tighten"],
+            at_least_zero=["escape"],
+            ascending=["kT_min", "kT", "kT_max"],
+        )
+        require(self, ascending=["threshold_min", "threshold", "threshold_max"])
 
     def start(self, positions: Positions) -> Walkers:
         """Return walkers that have made no hop."""

@@ -24,7 +24,7 @@ class Mixed:
 
     def __post_init__(self) -> None:
         if not self.explorers:
-            raise ConfigError("Mixed: expected at least one explorer, came none.")
+            raise ConfigError("Expected Mixed.explorers with at least one explorer, came none. Add one.")
 
     def start(self, positions: Positions) -> Walkers:
         """Return walkers, each as its explorer starts it."""

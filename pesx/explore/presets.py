@@ -190,7 +190,7 @@ def cluster_parts(
     return _reduced_parts(
         potential,
         identity,
-        Sieve(ClusterGuard(molecule.numbers), energy_window, rough_energy=1e-4, rough_distance=0.02),
+        Sieve(ClusterGuard(), energy_window, rough_energy=1e-4, rough_distance=0.02),
         explorer=choose_explorer(method, moves, REDUCED, ladder=ladder),
         names=tuple(names),
         seeds=RandomSphere(molecule.n_atoms, _PAIR_DISTANCE),
@@ -214,7 +214,7 @@ def surface_parts(potential: Potential, *, method: Method = "mixed") -> tuple[Pa
     return _reduced_parts(
         potential,
         SurfaceIdentity(),
-        Sieve(ClusterGuard(torch.tensor([18])), inf, rough_energy=1e-2, rough_distance=0.02),
+        Sieve(ClusterGuard(), inf, rough_energy=1e-2, rough_distance=0.02),
         explorer=choose_explorer(method, [Displace(0.8), None], scales),
         names=("displace", "escape"),
         seeds=RandomSphere(1),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.explore.walkers import Walkers
 from pesx.typing import Float, Int, PerReplica, Tensor
 
@@ -24,8 +24,7 @@ class Relocate:
     after: int = 2
 
     def __post_init__(self) -> None:
-        if self.after < 0:
-            raise ConfigError(f"relocate: expected a number of hops of at least 0, came {self.after}.")
+        require(self, at_least_zero=["after"])
 
     def __call__(
         self,

@@ -46,7 +46,7 @@ class Conformers:
 
     def __post_init__(self) -> None:
         if len(self.positions) == 0:
-            raise ConfigError("Conformers: expected at least one geometry, came none.")
+            raise ConfigError("Expected Conformers.positions with at least one geometry, came none. Add the input.")
 
     def __call__(self, walkers: Index, hops: Index, streams: Streams) -> Positions:
         """Return one geometry for each walker, angstrom."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.landscape.archive import MinimaArchive
 from pesx.outcome import Outcome
 from pesx.protocols import Guard
@@ -33,8 +33,11 @@ class Sieve:
     n_trusted: int = 20
 
     def __post_init__(self) -> None:
-        if not (self.energy_window > 0 and self.rough_energy > 0 and self.rough_distance > 0):
-            raise ConfigError(f"Sieve: expected a positive energy window and tolerances, came {self}.")
+        require(
+            self,
+            above_zero=["energy_window", "rough_energy", "rough_distance", "deepest_fall"],
+            at_least_zero=["n_trusted"],
+        )
 
     def judge(self, minima: Minima, archive: MinimaArchive, *, margin: float = 0.0) -> Minima:
         """Return the minima with outcomes that tell which are of the molecule and inside the energy window.

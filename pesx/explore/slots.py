@@ -1,8 +1,8 @@
-"""Places in one batch that never drain.
+"""Slots of one batch that never drain.
 
 A :class:`Lane` holds the replicas that are in one phase (escaping, relaxing), with their stepper's state. :class:`Slots`
 evaluates the replicas of all its lanes in one batch per step. Every few steps the caller takes out what has finished and
-fills the free places, so the batch stays full while slow replicas go on.
+fills the free slots, so the batch stays full while slow replicas go on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -116,12 +116,12 @@ class Lane:
 
 
 class Slots:
-    """A fixed number of places that several lanes share.
+    """A fixed number of slots that several lanes share; the caller puts in no more than :attr:`n_free`.
 
     Args:
         potential: Evaluates all lanes in one batch.
         lanes: By name.
-        n_slots: Number of places.
+        n_slots: Number of slots.
     """
 
     def __init__(self, potential: Potential, lanes: Mapping[str, Lane], n_slots: int) -> None:
@@ -129,22 +129,22 @@ class Slots:
         self.lanes = dict(lanes)
         self.n_slots = n_slots
         self.n_evaluations = 0
-        self.n_places = 0
+        self.n_slot_steps = 0
 
     @property
     def n_busy(self) -> int:
-        """How many places are taken."""
+        """How many slots are taken."""
         return sum(len(lane) for lane in self.lanes.values())
 
     @property
     def n_free(self) -> int:
-        """How many places are not taken."""
+        """How many slots are not taken."""
         return self.n_slots - self.n_busy
 
     @property
     def occupancy(self) -> float:
-        """Share of places that were busy, over all steps so far."""
-        return self.n_evaluations / self.n_places if self.n_places else 0.0
+        """Share of slots that were busy, over all steps so far."""
+        return self.n_evaluations / self.n_slot_steps if self.n_slot_steps else 0.0
 
     def advance(self) -> None:
         """Evaluate every replica once and let each lane make its step."""
@@ -152,21 +152,21 @@ class Slots:
         if not lanes:
             return
         self.n_evaluations += self.n_busy
-        self.n_places += self.n_slots
+        self.n_slot_steps += self.n_slots
         now = self._potential(torch.cat([lane.state.positions for lane in lanes]))
         for lane, part in zip(lanes, _split(now, [len(lane) for lane in lanes]), strict=True):
             lane.advance(part)
 
     def snapshot(self) -> dict[str, Tensor]:
         """Return all tensors by name."""
-        out = {"counts": torch.tensor([self.n_evaluations, self.n_places])}
+        out = {"counts": torch.tensor([self.n_evaluations, self.n_slot_steps])}
         for name, lane in self.lanes.items():
             out |= {f"{name}/{key}": tensor for key, tensor in lane.snapshot().items()}
         return out
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the tensors of :meth:`snapshot`."""
-        self.n_evaluations, self.n_places = (int(count) for count in tensors["counts"])
+        self.n_evaluations, self.n_slot_steps = (int(count) for count in tensors["counts"])
         for name, lane in self.lanes.items():
             prefix = f"{name}/"
             lane.restore({key[len(prefix) :]: tensor for key, tensor in tensors.items() if key.startswith(prefix)})

@@ -1,6 +1,8 @@
 """Where a search stands, and when it has done enough."""
 
 from dataclasses import dataclass, field
+from math import ceil
+from typing import NamedTuple
 
 from pesx.errors import ConfigError
 from pesx.typing import Int, Tensor
@@ -18,7 +20,7 @@ class Progress:
         n_since_new: Quenches since the last new minimum.
         n_evaluations: Force evaluations over all replicas.
         occupancy: Share of the slots that were busy, over the whole run.
-        seconds: Time spent, over all sessions of the run.
+        seconds: Time spent, over the whole run, stops left out.
         visits: How often each minimum inside the window was found.
         outcomes: Quenches by outcome.
     """
@@ -33,6 +35,20 @@ class Progress:
     seconds: float
     visits: Int[Tensor, "K"]
     outcomes: dict[int, int] = field(default_factory=dict)
+
+
+class Reason(NamedTuple):
+    """A limit that a search has met.
+
+    Attributes:
+        limit: Name of the attribute of :class:`Stop`.
+        text: Why the search stops, for a person.
+        higher: Value of this limit with which the search goes on, for as much again.
+    """
+
+    limit: str
+    text: str
+    higher: int
 
 
 @dataclass(frozen=True)
@@ -67,18 +83,33 @@ class Stop:
             if limit is not None and not limit > 0:
                 raise ConfigError(f"{name}: expected a number above 0, came {limit}. Give at least 1.")
 
+    def met(self, progress: Progress) -> list[Reason]:
+        """Return all limits that are met; none to go on."""
+        # One minimum at least, because infinite patience times none is not a number.
+        n_stored = max(progress.n_stored, 1)
+        limits = (
+            ("n_minima", progress.n_minima, self.n_minima, "found the {:d} minima asked for"),
+            (
+                "max_evaluations",
+                progress.n_evaluations,
+                self.max_evaluations,
+                "used the {:d} force evaluations allowed",
+            ),
+            ("max_quenches", progress.n_quenches, self.max_quenches, "used the {:d} quenches allowed"),
+            ("max_seconds", progress.seconds, self.max_seconds, "used the {:.0f} s allowed"),
+        )
+        met = [
+            Reason(name, text.format(limit), ceil(2 * value))
+            for name, value, limit, text in limits
+            if limit is not None and value >= limit
+        ]
+        n_since = progress.n_since_new
+        if n_since >= max(self.least_patience, self.patience * n_stored):
+            text = f"found nothing new in the last {n_since} quenches"
+            met.append(Reason("patience", text, ceil(2 * n_since / n_stored)))
+        return met
+
     def reason(self, progress: Progress) -> str | None:
         """Return why to stop, or None to go on."""
-        if progress.n_minima >= self.n_minima:
-            return f"found the {self.n_minima} minima asked for"
-        if self.max_evaluations is not None and progress.n_evaluations >= self.max_evaluations:
-            return f"used the {self.max_evaluations} force evaluations allowed"
-        if self.max_quenches is not None and progress.n_quenches >= self.max_quenches:
-            return f"used the {self.max_quenches} quenches allowed"
-        if self.max_seconds is not None and progress.seconds >= self.max_seconds:
-            return f"used the {self.max_seconds:.0f} s allowed"
-        # One minimum at least, because infinite patience times none is not a number.
-        wait = max(self.least_patience, self.patience * max(progress.n_stored, 1))
-        if progress.n_since_new >= wait:
-            return f"found nothing new in the last {progress.n_since_new} quenches"
-        return None
+        met = self.met(progress)
+        return met[0].text if met else None

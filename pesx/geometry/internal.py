@@ -10,6 +10,9 @@ import torch
 
 from pesx.typing import Float, Int, Positions, Tensor
 
+_STRAIGHT = 0.1
+"""Sine below which an angle counts as straight: derivatives of bends and torsions diverge there."""
+
 
 def bonded_angles(bonds: Int[Tensor, "E 2"]) -> Int[Tensor, "A 3"]:
     """Return all angles i-j-k between bonds, the vertex in the middle."""
@@ -82,7 +85,3 @@ def torsion_rows(positions: Positions, torsions: Int[Tensor, "T 4"]) -> Float[Te
 def _unit(vectors: Tensor) -> tuple[Tensor, Tensor]:
     length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp(min=1e-6)
     return vectors / length, length
-
-
-_STRAIGHT = 0.1
-"""Sine below which an angle counts as straight."""

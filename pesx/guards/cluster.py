@@ -4,30 +4,26 @@ from dataclasses import dataclass
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.guards.molecular import is_connected
 from pesx.outcome import Outcome
-from pesx.typing import Index, Int, Positions, Tensor
+from pesx.typing import Index, Positions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ClusterGuard:
     """Checks that every atom can be reached from every other by steps no longer than a bond.
 
     Attributes:
-        numbers: Atomic numbers.
         bond_length: Longest step, angstrom or the unit of the positions. Nearest neighbours of a Lennard-Jones cluster
             are 1.12 sigma apart and next-nearest 1.6 to 1.8, so 2 sigma lets a loose surface atom pass and no
             evaporated one.
     """
 
-    numbers: Int[Tensor, "N"]
     bond_length: float = 2.0
 
     def __post_init__(self) -> None:
-        """Check the setting."""
-        if not self.bond_length > 0:
-            raise ConfigError(f"Expected a bond_length above 0; came {self.bond_length}. Give it in angstrom or sigma.")
+        require(self, above_zero=["bond_length"])
 
     def outcome(self, positions: Positions) -> Index:
         """Return CONVERGED, FRAGMENTED or NON_FINITE per replica."""

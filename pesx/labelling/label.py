@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from pesx.engines.engine import Engine
+from pesx.engines.frames import frame_identity, read_frames
 from pesx.engines.make import make_engine
-from pesx.engines.workers import Refused, WorkPool
-from pesx.errors import InputError, MissingExtraError
+from pesx.engines.workers import Failed, Refused, WorkPool
+from pesx.errors import ConfigError, InputError, MoleculeError
 from pesx.labelling.plan import Plan
 from pesx.labelling.store import LABELLED, Frame, LabelStore, LabelWriter
 from pesx.labelling.tasks import GivenTask, Task, TaskMolecule, sampling_tasks
@@ -30,13 +32,15 @@ class Labelled:
 
     Attributes:
         counts: Frames by (molecule, source, outcome).
-        failed: Tasks that brought nothing, with the reason.
+        failed: Tasks that brought nothing, with the reason, and will not be tried again.
+        unfinished: Tasks of this run that failed for reasons that may pass; the next run tries them again.
         n_done: Tasks done in this run.
         seconds: Wall time of this run.
     """
 
     counts: list[tuple[str, str, str, int]]
     failed: list[tuple[str, str]]
+    unfinished: list[tuple[str, str]]
     n_done: int
     seconds: float
 
@@ -62,9 +66,11 @@ class Labelled:
             every = sum(count for other, _, _, count in self.counts if other == name)
             table.add_row(name, str(good), str(every - good))
         for reason, count in self.refusals().most_common():
-            table.add_row(f"[dim]{reason}", "", str(count))
+            table.add_row(f"[dim]{escape(reason)}", "", str(count))
         for key, reason in self.failed:
-            table.add_row(f"[dim]task {key}: {reason}", "", "")
+            table.add_row(f"[dim]{escape(f'task {key}: {reason}')}", "", "")
+        for key, reason in self.unfinished:
+            table.add_row(f"[dim]{escape(f'task {key}, to be tried again: {reason}')}", "", "")
         return table
 
 
@@ -78,7 +84,7 @@ def label(plan: Plan, out: str | Path, *, n_workers: int = 1, console: Console |
         console: Where progress is shown; none if not given.
 
     Raises:
-        InputError: The file exists and was made from another plan.
+        InputError: The file exists and was made from another plan, or the engine cannot have a molecule.
         MissingExtraError: The program behind the engine is not installed.
     """
     engine = make_engine(plan.engine, plan.level)
@@ -97,7 +103,8 @@ def label_geometries(
     """Label the structures of a file, such as the minima of a search.
 
     Args:
-        geometries: Any file ASE reads; extended XYZ keeps ``name``, ``charge`` and ``spin`` (2S+1) of each structure.
+        geometries: Any file ASE reads; extended XYZ keeps ``name``, ``charge`` and ``spin`` (2S+1) of each structure;
+            see :func:`~pesx.engines.frames.frame_identity`.
         engine: What to label with.
         out: File of the labels (SQLite); continued if it exists and was made from the same structures.
         n_workers: Worker processes, one thread each.
@@ -105,27 +112,20 @@ def label_geometries(
         console: Where progress is shown; none if not given.
 
     Raises:
-        InputError: The file cannot be read.
+        InputError: The file cannot be read, or the engine cannot have a structure in it.
     """
+    if not force_limit > 0:
+        raise ConfigError(f"Expected a force limit above 0 eV/angstrom, came {force_limit}. Give a positive number.")
     tasks = _given_tasks(geometries, force_limit)
     plan_text = f"structures of {Path(geometries).name}, {len(tasks)} tasks, force limit {force_limit:g}"
     return _run(tasks, engine, out, plan_text=plan_text, n_workers=n_workers, console=console)
 
 
 def _given_tasks(geometries: str | Path, force_limit: float, batch: int = 10) -> list[GivenTask]:
-    try:
-        from ase.io import read
-    except ImportError as error:
-        raise MissingExtraError("ase", "label") from error
-    try:
-        frames = read(geometries, index=":")
-    except Exception as error:  # ASE's readers raise whatever comes
-        raise InputError(f"Expected structures in {geometries}, but ASE cannot read it: {error}.") from error
     groups: dict[TaskMolecule, list[np.ndarray]] = {}
-    for atoms in frames:
+    for index, atoms in enumerate(read_frames(geometries)):
         numbers = tuple(int(number) for number in atoms.numbers)
-        charge, multiplicity = int(atoms.info.get("charge", 0)), int(atoms.info.get("spin", 1))
-        name = str(atoms.info.get("name", atoms.get_chemical_formula()))
+        name, charge, multiplicity = frame_identity(atoms, where=f"{geometries}, frame {index}")
         same_name = [one for one in groups if one.name.partition("#")[0] == name]
         match = [
             one for one in same_name if (one.numbers, one.charge, one.multiplicity) == (numbers, charge, multiplicity)
@@ -143,7 +143,12 @@ def _given_tasks(geometries: str | Path, force_limit: float, batch: int = 10) ->
 def _timed(engine: Engine) -> Callable[[Task], tuple[list[Frame], float]]:
     def work(task: Task) -> tuple[list[Frame], float]:
         began = time.perf_counter()
-        return task.run(engine), time.perf_counter() - began
+        try:
+            return task.run(engine), time.perf_counter() - began
+        except MoleculeError:  # refused: the same seed will find no geometry another time either
+            raise
+        except InputError as error:
+            raise InputError(f"{task.molecule.name}: {error}") from error
 
     return work
 
@@ -159,24 +164,53 @@ def _run(
 ) -> Labelled:
     began = time.perf_counter()
     meta = {"level": engine.level, "engine": repr(engine), "plan": plan_text}
-    columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with (
-        LabelWriter(out, meta, notes=versions(*_PACKAGES)) as writer,
-        Progress(*columns, console=console, disable=console is None) as progress,
-    ):
+    with LabelWriter(out, meta, notes=versions(*_PACKAGES)) as writer:
         done = writer.done()
         open_tasks = [task for task in tasks if task.key not in done]
-        bar = progress.add_task("labels", total=len(tasks), completed=len(tasks) - len(open_tasks))
-        pool: WorkPool[Task, tuple[list[Frame], float]]
-        with WorkPool(partial(_timed, engine), n_workers=n_workers, environment=engine.environment()) as pool:
-            for index, result in pool.run(open_tasks):
-                _record(writer, open_tasks[index], result)
-                progress.advance(bar)
+        try:
+            unfinished = _work(open_tasks, engine, writer, n_all=len(tasks), n_workers=n_workers, console=console)
+        except InputError:  # another call is needed, which may not want to continue this file
+            writer.discard()
+            raise
     with LabelStore(out) as store:
-        return Labelled(store.counts(), store.failed_tasks(), len(open_tasks), time.perf_counter() - began)
+        return Labelled(
+            store.counts(),
+            store.failed_tasks(),
+            unfinished,
+            len(open_tasks) - len(unfinished),
+            time.perf_counter() - began,
+        )
 
 
-def _record(writer: LabelWriter, task: Task, result: tuple[list[Frame], float] | Refused) -> None:
+def _work(
+    tasks: Sequence[Task],
+    engine: Engine,
+    writer: LabelWriter,
+    *,
+    n_all: int,
+    n_workers: int,
+    console: Console | None,
+) -> list[tuple[str, str]]:
+    """Do the tasks and store what they bring; return those to be tried another time, with the reason."""
+    columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    unfinished = []
+    pool: WorkPool[Task, tuple[list[Frame], float]]
+    with (
+        Progress(*columns, console=console, disable=console is None) as progress,
+        WorkPool(partial(_timed, engine), n_workers=n_workers, environment=engine.environment()) as pool,
+    ):
+        bar = progress.add_task("labels", total=n_all, completed=n_all - len(tasks))
+        for index, result in pool.run(tasks):
+            task = tasks[index]
+            if isinstance(result, Failed) and (not result.died or writer.add_death(task.key)):
+                unfinished.append((task.key, result.reason))
+            else:
+                _record(writer, task, result)
+                progress.advance(bar)
+    return unfinished
+
+
+def _record(writer: LabelWriter, task: Task, result: tuple[list[Frame], float] | Refused | Failed) -> None:
     molecule = task.molecule
     molecule_id = writer.add_molecule(
         molecule.name,
@@ -185,7 +219,7 @@ def _record(writer: LabelWriter, task: Task, result: tuple[list[Frame], float] |
         multiplicity=molecule.multiplicity,
         smiles=molecule.smiles,
     )
-    if isinstance(result, Refused):
+    if isinstance(result, Refused | Failed):
         writer.add_task(task.key, molecule_id, [], outcome=result.reason, seconds=0.0)
     else:
         frames, seconds = result

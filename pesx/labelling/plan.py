@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pesx.config import from_table, read_toml
+from pesx.config import from_table, read_toml, require
 from pesx.errors import ConfigError
 from pesx.labelling.peptides import peptide_name, peptide_smiles
 
@@ -34,12 +34,11 @@ class Dynamics:
     friction: float = 0.02
 
     def __post_init__(self) -> None:
-        if not self.temperatures or min(self.temperatures) <= 0:
+        if not self.temperatures or not all(temperature > 0 for temperature in self.temperatures):
             raise ConfigError(f"Expected temperatures > 0 K, came {self.temperatures}.")
-        if min(self.n_frames, self.interval) < 1 or self.warm_up < 0:
-            raise ConfigError("Expected n_frames >= 1, interval >= 1 and warm_up >= 0 of dynamics.")
-        if self.timestep <= 0 or self.friction < 0:
-            raise ConfigError(f"Expected timestep > 0 fs and friction >= 0, came {self.timestep} and {self.friction}.")
+        require(
+            self, above_zero=("timestep",), at_least_zero=("warm_up", "friction"), at_least_one=("n_frames", "interval")
+        )
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,7 @@ class Relaxations:
     max_steps: int = 250
 
     def __post_init__(self) -> None:
-        if self.n_frames < 1 or self.force_limit <= 0 or self.max_steps < 1:
-            raise ConfigError("Expected n_frames >= 1, force_limit > 0 and max_steps >= 1 of relaxations.")
+        require(self, above_zero=("force_limit",), at_least_one=("n_frames", "max_steps"))
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,7 @@ class Molecules:
     smiles: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.frames < 1:
-            raise ConfigError(f"Expected frames >= 1 of each molecule, came {self.frames}.")
+        require(self, at_least_one=("frames",))
         if not self.sequences and not self.smiles:
             raise ConfigError("Expected sequences or smiles in every [[molecules]], came neither.")
 
@@ -127,10 +124,9 @@ class Plan:
         unknown = [source for source in self.mix if source not in SOURCES]
         if unknown:
             raise ConfigError(f"Expected sources out of {', '.join(SOURCES)} in [mix], came {unknown[0]!r}.")
-        if min(self.mix.values(), default=0.0) < 0 or sum(self.mix.values()) <= 0:
+        if not all(share >= 0 for share in self.mix.values()) or not sum(self.mix.values()) > 0:
             raise ConfigError("Expected shares >= 0 in [mix], at least one above 0.")
-        if self.force_limit <= 0 or self.batch < 1 or self.seed < 0:
-            raise ConfigError("Expected force_limit > 0, batch >= 1 and seed >= 0.")
+        require(self, above_zero=("force_limit",), at_least_zero=("seed",), at_least_one=("batch",))
         names = [name for group in self.molecules for name in group.by_name()]
         if not names:
             raise ConfigError("Expected at least one [[molecules]].")

@@ -6,11 +6,10 @@ an interrupted run can always be continued and never holds a frame twice.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -24,6 +23,9 @@ FORMAT = 1
 LABELLED = "ok"
 """Outcome of a frame that has an energy and forces; any other outcome is the reason why it has none to offer."""
 
+_MOST_DEATHS = 2
+"""A task that killed its worker this often would kill the next one too."""
+
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE molecules (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, numbers BLOB NOT NULL,
@@ -34,6 +36,9 @@ CREATE TABLE frames (id INTEGER PRIMARY KEY, molecule INTEGER NOT NULL REFERENCE
     positions BLOB NOT NULL, energy REAL, forces BLOB, outcome TEXT NOT NULL);
 CREATE INDEX frames_by_molecule ON frames (molecule, id);
 """
+
+_DEATHS = "CREATE TABLE IF NOT EXISTS deaths (task TEXT PRIMARY KEY, count INTEGER NOT NULL)"
+"""Workers lost over tasks that are not done; files of the first versions lack it."""
 
 
 class MoleculeRow(NamedTuple):
@@ -77,6 +82,27 @@ def _blob(array: npt.NDArray[np.float64]) -> bytes:
     return np.ascontiguousarray(array, dtype="<f8").tobytes()
 
 
+def _has_tables(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether this is a file of labels; False if it is empty as yet.
+
+    Raises:
+        InputError: It is something else.
+    """
+    try:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        raise InputError(f"Expected a file made by `pesx label`, but {path} is not one: {error}.") from error
+    missing = {"meta", "molecules", "tasks", "frames"} - tables
+    if tables and missing:
+        raise InputError(
+            f"Expected a file made by `pesx label`, but {path} is not one: it is a database without the tables "
+            f"{', '.join(sorted(missing))}."
+        )
+    return bool(tables)
+
+
 class LabelStore:
     """Read labelled structures, also while they are still being produced.
 
@@ -93,13 +119,16 @@ class LabelStore:
             raise InputError(f"Expected a file of labels, but {self._path} does not exist. Make one with: pesx label")
         self._connection = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True, timeout=60.0)
         try:
-            self.meta = dict(self._connection.execute("SELECT key, value FROM meta"))
-        except sqlite3.DatabaseError as error:
+            if not _has_tables(self._connection, self._path):
+                raise InputError(f"Expected a file of labels, but {self._path} is empty. Fill it with: pesx label")
+            self.meta: dict[str, str] = dict(self._connection.execute("SELECT key, value FROM meta"))
+            if int(self.meta["format"]) > FORMAT:
+                raise InputError(
+                    f"{self._path} has format {self.meta['format']}, newer than this pesx reads. Update pesx."
+                )
+        except BaseException:
             self._connection.close()
-            raise InputError(f"Expected a file made by `pesx label`, but {self._path} is not one: {error}.") from error
-        if int(self.meta["format"]) > FORMAT:
-            self._connection.close()
-            raise InputError(f"{self._path} has format {self.meta['format']}, newer than this pesx reads. Update pesx.")
+            raise
 
     @property
     def level(self) -> str:
@@ -113,13 +142,6 @@ class LabelStore:
             MoleculeRow(id, name, np.frombuffer(numbers, dtype="<i8").astype(np.int64), charge, multiplicity)
             for id, name, numbers, charge, multiplicity in self._connection.execute(query)
         ]
-
-    def smiles(self, molecule_id: int) -> str:
-        """Return the SMILES of a molecule, empty if it was given as coordinates only."""
-        row = self._connection.execute("SELECT smiles FROM molecules WHERE id = ?", (molecule_id,)).fetchone()
-        if row is None:
-            raise InputError(f"Expected the number of a molecule in {self._path}, came {molecule_id}.")
-        return str(row[0])
 
     def frames(self, molecule_id: int) -> dict[str, npt.NDArray[Any]]:
         """Return all labelled frames of a molecule, oldest first.
@@ -165,17 +187,8 @@ class LabelStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def read_labels(path: str | Path) -> Iterator[tuple[MoleculeRow, dict[str, npt.NDArray[Any]]]]:
-    """Yield each molecule of a store with its frames; see :meth:`LabelStore.frames`."""
-    with LabelStore(path) as store:
-        for molecule in store.molecules():
-            yield molecule, store.frames(molecule.id)
 
 
 class LabelWriter:
@@ -187,11 +200,13 @@ class LabelWriter:
         notes: Facts that may differ between runs, such as versions.
 
     Raises:
-        InputError: The file exists and was made with other settings.
+        InputError: The file exists and was made with other settings, or by something else.
     """
 
     def __init__(self, path: str | Path, meta: Mapping[str, str], *, notes: Mapping[str, str]) -> None:
         self._path = Path(path)
+        if self._path.is_dir():
+            raise InputError(f"Expected a file for the labels, came the folder {self._path}. Name a file in it.")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(self._path, timeout=60.0, isolation_level=None)
         try:
@@ -201,15 +216,16 @@ class LabelWriter:
             raise
 
     def _open(self, meta: dict[str, str], notes: Mapping[str, str]) -> None:
+        self._is_new = not _has_tables(self._connection, self._path)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("BEGIN IMMEDIATE")
         with self._connection:
-            is_new = self._connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
-            if is_new:
+            if self._connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0:
                 for statement in _TABLES.split(";"):
                     self._connection.execute(statement)
                 self._connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+            self._connection.execute(_DEATHS)
             stored = dict(self._connection.execute("SELECT key, value FROM meta"))
             for key, value in meta.items():
                 if stored.get(key) != value:
@@ -239,6 +255,14 @@ class LabelWriter:
     def done(self) -> set[str]:
         """Return the keys of the tasks that need not be done again."""
         return {key for (key,) in self._connection.execute("SELECT key FROM tasks")}
+
+    def add_death(self, key: str) -> bool:
+        """Record that a task killed its worker; return whether it shall be tried another time."""
+        self._connection.execute(
+            "INSERT INTO deaths VALUES (?, 1) ON CONFLICT (task) DO UPDATE SET count = count + 1", (key,)
+        )
+        ((count,),) = self._connection.execute("SELECT count FROM deaths WHERE task = ?", (key,))
+        return bool(count < _MOST_DEATHS)
 
     def add_task(self, key: str, molecule_id: int, frames: Iterable[Frame], *, outcome: str, seconds: float) -> None:
         """Record in one transaction that a task is done and what it brought.
@@ -273,6 +297,13 @@ class LabelWriter:
                 rows,
             )
 
+    def discard(self) -> None:
+        """Close the file, and remove it if this writer made it and no task is done."""
+        is_unused = self._is_new and not self.done()
+        self.close()
+        if is_unused:
+            self._path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
@@ -280,10 +311,8 @@ class LabelWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
-__all__ = ["LABELLED", "Frame", "LabelStore", "LabelWriter", "MoleculeRow", "read_labels"]
+__all__ = ["LABELLED", "Frame", "LabelStore", "LabelWriter", "MoleculeRow"]

@@ -10,9 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers, rdMolTransforms
-from rdkit.Geometry import Point3D
 
 from pesx.engines.engine import FloatArray, IntArray
 from pesx.errors import MoleculeError
@@ -73,10 +72,9 @@ class Template:
     def conformer(self, positions: FloatArray) -> Chem.Mol:
         """Return a copy of the molecule with these positions (angstrom) as its only conformer."""
         mol = Chem.Mol(self.mol)
-        conformer = Chem.Conformer(mol.GetNumAtoms())
-        for index, (x, y, z) in enumerate(positions.tolist()):
-            conformer.SetAtomPosition(index, Point3D(x, y, z))
         mol.RemoveAllConformers()
+        conformer = Chem.Conformer(mol.GetNumAtoms())
+        conformer.SetPositions(np.ascontiguousarray(positions, dtype=np.float64))
         mol.AddConformer(conformer)
         return mol
 
@@ -181,7 +179,8 @@ def make_template(name: str, smiles: str) -> Template:
     Raises:
         MoleculeError: The SMILES cannot be read.
     """
-    parsed = Chem.MolFromSmiles(smiles)
+    with rdBase.BlockLogs():
+        parsed = Chem.MolFromSmiles(smiles)
     if parsed is None:
         raise MoleculeError(f"Expected a SMILES for {name!r}, came {smiles!r}, which RDKit cannot read.")
     mol = Chem.AddHs(parsed)

@@ -18,8 +18,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from rdkit import Chem
-from rdkit.Geometry import Point3D
 
+from pesx.chemistry.conformer import conformer_of
 from pesx.chemistry.perceive import to_rdkit
 from pesx.errors import InputError, RunFolderError
 from pesx.landscape.records import StoredMinima
@@ -37,6 +37,11 @@ min.data    one line per minimum, in the order of points.min; minimum k of pesx 
 points.min  {n_atoms} x 3 coordinates per minimum, {length}, float64, little-endian, no record marks
 Temperatures given to PATHSAMPLE are kT in {energy}.
 """
+
+_NO_FREQUENCIES = """\
+0 for all, because the frequencies of some minima are not known: of a molecule with more than 12 atoms
+              a search with a learned potential computes the lowest mode alone. Vibrations do not count then: energies
+              and barriers mean what they say, equilibrium populations and rates do not"""
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,7 @@ def _write_sdf(results: _Results, path: Path) -> None:
         for row in results.rows:
             frame = Chem.Mol(bonded)
             frame.RemoveAllConformers()
-            frame.AddConformer(_conformer(minima.positions[row]), assignId=True)
+            frame.AddConformer(conformer_of(minima.positions[row]), assignId=True)
             frame.SetProp("_Name", molecule.name or molecule.formula)
             frame.SetIntProp("minimum", row)
             frame.SetProp(results.named("energy", "ev"), f"{minima.energy[row].item():.10f}")
@@ -182,13 +187,6 @@ def _write_sdf(results: _Results, path: Path) -> None:
             frame.SetProp("chemistry", minima.keys[row])
             frame.SetProp("bond_orders", "assigned" if has_orders else "unknown, all written as single")
             writer.write(frame)
-
-
-def _conformer(positions: Float[Tensor, "N 3"]) -> Chem.Conformer:
-    conformer = Chem.Conformer(len(positions))
-    for atom, (x, y, z) in enumerate(positions.tolist()):
-        conformer.SetAtomPosition(atom, Point3D(x, y, z))
-    return conformer
 
 
 def _write_ase_db(results: _Results, path: Path) -> None:
@@ -219,7 +217,7 @@ def _write_pathsample(results: _Results, path: Path) -> None:
     (path / "points.min").write_bytes(minima.positions.numpy().astype("<f8").tobytes())
     energy_unit, length = (results.energy_unit, "sigma") if results.is_reduced else ("eV", "angstrom")
     what = f"log of the product of the eigenvalues of the mass-weighted Hessian, {energy_unit}/({length}^2 u)"
-    missing = "0, because the frequencies of some minima are not known"
+    missing = _NO_FREQUENCIES
     text = _PATHSAMPLE_UNITS.format(
         log_product=what if is_known else missing, n_atoms=molecule.n_atoms, energy=energy_unit, length=length
     )

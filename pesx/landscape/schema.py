@@ -59,7 +59,7 @@ CREATE TABLE state (
 """
 
 _UPGRADES: dict[int, str] = {}
-"""SQL that turns a file of one version into the next; a new version adds one entry."""
+"""SQL that turns a file of one version into the next. The first version is the only one so far; a new one adds an entry."""
 
 
 def failure(path: Path, error: sqlite3.Error) -> RunFolderError:
@@ -140,7 +140,7 @@ def has_tables(connection: sqlite3.Connection) -> bool:
 
 
 def check_version(connection: sqlite3.Connection, path: Path, *, is_writer: bool) -> None:
-    """Make sure that the file is a run of this version; a writer brings an older one up to date.
+    """Make sure that the file is a run of this version; a writer brings an older one, once there is one, up to date.
 
     Raises:
         RunFolderError: The file is something else, or of another version.

@@ -9,13 +9,12 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import torch
 
-from pesx.errors import InputError, RunFolderError
+from pesx.errors import InputError, RunFolderError, WrongFolderError
 from pesx.landscape import schema
 from pesx.landscape.records import Array, Quenches, StoredMinima, Violations
 from pesx.molecule import Molecule
@@ -49,7 +48,8 @@ class RunStore:
             meta: Further texts to keep, such as hashes of settings and model, and the ``energy_unit``.
 
         Raises:
-            RunFolderError: The folder holds a run already, or cannot be written.
+            WrongFolderError: The folder holds a run already.
+            RunFolderError: It cannot be written.
         """
         folder = Path(folder)
         try:
@@ -68,13 +68,14 @@ class RunStore:
             molecule: If given, must be the molecule of the run; geometry and name may differ.
 
         Raises:
-            RunFolderError: No run there, another molecule, another writer, a newer version, or a damaged file.
+            WrongFolderError: No run there, or one of another molecule.
+            RunFolderError: Another writer, a newer version, or a damaged file.
         """
         store = cls._open(Path(folder), is_writer=True)
         if molecule is not None and molecule.digest != store.molecule.digest:
             stored = store.molecule.formula
             store.close()
-            raise RunFolderError(
+            raise WrongFolderError(
                 f"Expected a run of {molecule.formula} ({molecule.digest[:12]}) in {folder}; came one of {stored} "
                 "with other atoms, charge, multiplicity or bonds. Choose another folder, or the molecule of that run."
             )
@@ -85,7 +86,8 @@ class RunStore:
         """Open the database of a run for reading only; a run may be writing to it meanwhile.
 
         Raises:
-            RunFolderError: No run there, another version, or a damaged file.
+            WrongFolderError: No run there.
+            RunFolderError: Another version, or a damaged file.
         """
         return cls._open(Path(folder), is_writer=False)
 
@@ -93,7 +95,7 @@ class RunStore:
     def _open(cls, folder: Path, *, is_writer: bool, content: dict[str, str] | None = None) -> Self:
         path = folder / schema.FILE_NAME
         if content is None and not path.is_file():
-            raise RunFolderError(f"Expected a run folder at {folder}; it has no {schema.FILE_NAME}. Check the path.")
+            raise WrongFolderError(f"Expected a run folder at {folder}; it has no {schema.FILE_NAME}. Check the path.")
         opened: list[sqlite3.Connection] = []
         try:
             if is_writer:
@@ -101,7 +103,7 @@ class RunStore:
             opened.append(schema.connect(path, is_writer=is_writer))
             if content is not None:
                 if schema.has_tables(opened[-1]):
-                    raise RunFolderError(
+                    raise WrongFolderError(
                         f"Expected an empty folder for a new run; {folder} holds one already. "
                         "Resume that run, or choose another folder."
                     )
@@ -127,9 +129,7 @@ class RunStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     @contextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pesx.config import require
 from pesx.errors import ConfigError
 from pesx.typing import Float, Index, Mask, Tensor
 
@@ -42,8 +43,9 @@ class Choice:
     prior: float = 500.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.floor <= 1 and 0 < self.forget <= 1 and self.prior > 0):
-            raise ConfigError(f"Choice: expected 0 <= floor <= 1, 0 < forget <= 1 and prior > 0, came {self}.")
+        require(self, above_zero=["prior"], at_least_zero=["floor"], fractions=["forget"])
+        if not self.floor <= 1:
+            raise ConfigError(f"Expected Choice.floor of at most 1, came {self.floor}. Give a share.")
 
     def shares(self, earnings: Earnings) -> Float[Tensor, "K"]:
         """Return the chance of each move; they sum to 1."""

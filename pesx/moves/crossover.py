@@ -1,7 +1,7 @@
 """Give a minimum a stretch of another minimum's torsions: the genetic step of conformer search."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -12,6 +12,7 @@ from pesx.streams import Streams
 from pesx.typing import Bool, Float, Int, PerReplica, Positions, Tensor
 
 
+@runtime_checkable
 class Donors(Protocol):
     """Anything with positions to take torsions from, such as the archive of minima."""
 

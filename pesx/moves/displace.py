@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.streams import Streams
 from pesx.typing import PerReplica, Positions
 
@@ -18,8 +18,7 @@ class Displace:
     step: float = 0.35
 
     def __post_init__(self) -> None:
-        if not self.step > 0:
-            raise ConfigError(f"step: expected a positive length, came {self.step}.")
+        require(self, above_zero=["step"])
 
     def __call__(self, positions: Positions, scale: PerReplica, streams: Streams) -> Positions:
         """Return displaced positions, angstrom."""

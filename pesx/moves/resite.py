@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.streams import Streams
 from pesx.typing import PerReplica, Positions, Tensor
 
@@ -27,10 +27,7 @@ class Resite:
     max_atoms: int = 3
 
     def __post_init__(self) -> None:
-        if not (self.bond_length > 0 and self.max_atoms >= 1):
-            raise ConfigError(
-                f"Resite: expected bond_length > 0 and max_atoms >= 1, came {self.bond_length} and {self.max_atoms}."
-            )
+        require(self, above_zero=["bond_length"], at_least_one=["max_atoms"])
 
     def __call__(self, positions: Positions, scale: PerReplica, streams: Streams) -> Positions:
         """Return positions with the chosen atoms on the surface, angstrom; ``scale`` widens the choice of atoms."""

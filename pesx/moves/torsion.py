@@ -5,6 +5,7 @@ from math import pi
 
 import torch
 
+from pesx.config import require
 from pesx.errors import ConfigError, InputError
 from pesx.geometry.torsion import rotate_about_bond
 from pesx.streams import Streams
@@ -30,8 +31,9 @@ class Twist:
     def __post_init__(self) -> None:
         if len(self.bonds) == 0:
             raise InputError("Twist: expected at least one rotatable bond, came none; use Displace for this molecule.")
-        if not (self.n_bonds > 0 and 0 < self.angle <= pi):
-            raise ConfigError(f"Twist: expected n_bonds > 0 and 0 < angle <= pi, came {self.n_bonds} and {self.angle}.")
+        require(self, above_zero=["n_bonds", "angle"])
+        if not self.angle <= pi:
+            raise ConfigError(f"Expected Twist.angle of at most pi, came {self.angle}. Give radians up to half a turn.")
 
     def __call__(self, positions: Positions, scale: PerReplica, streams: Streams) -> Positions:
         """Return twisted positions, angstrom; ``scale`` multiplies the number of bonds turned."""

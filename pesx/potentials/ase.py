@@ -1,7 +1,6 @@
 """Reference engines and ASE calculators as potentials: slow, exact, for validation and for small molecules."""
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -73,9 +72,7 @@ class AsePotential:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 

@@ -19,6 +19,18 @@ Guess = Callable[[Positions], Float[Tensor, "B D D"]]
 SMALL = 12
 """Up to so many atoms the whole Hessian costs no more than the search."""
 
+_COST = 2
+"""Force evaluations that a product stands for: those of a central difference."""
+
+_N_SOFT = 4
+"""Soft modes of the guess that start the search: the lowest mode is mostly a mixture of these."""
+
+_LEAST_GAP = 0.02
+"""The guess does not know soft curvatures better than this, eV/angstrom^2."""
+
+_OUT_OF_THE_WAY = 1e3
+"""Where rigid motions are put: above all curvatures of molecules, eV/angstrom^2."""
+
 
 @runtime_checkable
 class HasProducts(Protocol):
@@ -80,10 +92,6 @@ def lowest_modes(
         exact = modes(potential, positions[is_doubtful], masses=masses, tolerance=0.0)
         found = put_rows(found, is_doubtful, exact)
     return found
-
-
-_COST = 2
-"""Force evaluations that a product stands for: those of a central difference."""
 
 
 def _search(
@@ -163,11 +171,5 @@ class _Search:
         direction /= torch.linalg.vector_norm(direction)
         return direction
 
-
-_N_SOFT = 4
-_LEAST_GAP = 0.02
-"""eV/angstrom^2. The guess does not know soft curvatures better than this."""
-_OUT_OF_THE_WAY = 1e3
-"""eV/angstrom^2, above all curvatures of molecules."""
 
 __all__ = ["Guess", "HasProducts", "lowest_modes"]

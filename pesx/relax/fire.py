@@ -1,7 +1,6 @@
 """FIRE: relaxation by damped dynamics, one clock per replica.
 
-FIRE 2.0 (Guénolé et al. 2020, doi:10.1016/j.commatsci.2020.109584) with the optional bias correction of ABC-FIRE
-(Echeverri Restrepo and Andric 2023, doi:10.1016/j.commatsci.2022.111978). All masses are 1 u, so the time unit is
+FIRE 2.0 (Guénolé et al. 2020, doi:10.1016/j.commatsci.2020.109584). All masses are 1 u, so the time unit is
 angstrom sqrt(u/eV), 10.18 fs.
 """
 
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.state import Evaluation
 from pesx.typing import Index, PerReplica, Positions, Velocities
 
@@ -49,7 +48,6 @@ class Fire:
         shrink: Factor on the time step uphill.
         alpha: First mixing, and the one after each step uphill.
         alpha_shrink: Factor on the mixing downhill.
-        is_unbiased: Correct the mixing for its start from rest, as ABC-FIRE does.
     """
 
     dt: float = 0.1
@@ -61,22 +59,16 @@ class Fire:
     shrink: float = 0.5
     alpha: float = 0.25
     alpha_shrink: float = 0.99
-    is_unbiased: bool = False
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.dt_min <= self.dt <= self.dt_max:
-            raise ConfigError(f"FIRE needs 0 < dt_min <= dt <= dt_max, not {self.dt_min}, {self.dt}, {self.dt_max}.")
-        if not self.max_step > 0.0:
-            raise ConfigError(f"max_step of FIRE: expected a number above 0, came {self.max_step}.")
-        if self.n_delay < 0:
-            raise ConfigError(f"n_delay of FIRE: expected a number of at least 0, came {self.n_delay}.")
-        if not self.grow >= 1.0:
-            raise ConfigError(f"grow of FIRE: expected a number of at least 1, came {self.grow}.")
-        for name in ("shrink", "alpha", "alpha_shrink"):
-            if not 0.0 < getattr(self, name) <= 1.0:
-                raise ConfigError(
-                    f"{name} of FIRE: expected a number above 0 and at most 1, came {getattr(self, name)}."
-                )
+        require(
+            self,
+            above_zero=["dt_min", "max_step"],
+            at_least_zero=["n_delay"],
+            at_least_one=["grow"],
+            fractions=["shrink", "alpha", "alpha_shrink"],
+            ascending=["dt_min", "dt", "dt_max"],
+        )
 
     def init(self, positions: Positions) -> FireState:
         """Return the state of replicas at rest at these positions."""
@@ -109,8 +101,6 @@ class Fire:
         speed, pull = velocities.square().sum((1, 2)).sqrt(), forces.square().sum((1, 2)).sqrt()
         along = torch.where(pull > 0.0, alpha * speed / pull, 0.0)
         velocities = (1.0 - alpha)[:, None, None] * velocities + along[:, None, None] * forces
-        if self.is_unbiased:
-            velocities = velocities / (1.0 - (1.0 - alpha) ** (n_downhill + 1))[:, None, None]
         step = dt[:, None, None] * velocities - back * state.velocities
         # The velocity is cut with the step: a clash would otherwise leave a speed that throws atoms far away.
         longest = step.square().sum(-1).amax(-1).sqrt()

@@ -13,9 +13,14 @@ from dataclasses import dataclass
 
 import torch
 
+from pesx.config import require
 from pesx.errors import ConfigError
+from pesx.relax.trust import FORGET_AFTER, is_kept, next_cap, shortening
 from pesx.state import Evaluation
 from pesx.typing import Energies, Float, Forces, Index, Mask, PerReplica, Positions, Tensor
+
+_FIRST_CAP = 0.125
+"""The first step, along the forces, is at most a quarter of the largest step: before it, the cap grows once."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Lbfgs:
 
     A step is the quasi-Newton step, shortened so that no atom moves farther than the replica's cap. If the energy then
     rises or is not finite, the replica goes back and takes a quarter of the step; if it rises again it forgets its
-    history.
+    history (see :mod:`pesx.relax.trust`).
 
     Attributes:
         memory: Pairs remembered.
@@ -76,14 +81,9 @@ class Lbfgs:
     min_cosine: float = 1e-8
 
     def __post_init__(self) -> None:
+        require(self, above_zero=["max_step", "stiffness"], at_least_zero=["max_rise", "min_cosine"])
         if self.memory < 2:
-            raise ConfigError(f"memory of L-BFGS: expected a number of at least 2, came {self.memory}.")
-        for name in ("max_step", "stiffness"):
-            if not getattr(self, name) > 0.0:
-                raise ConfigError(f"{name} of L-BFGS: expected a number above 0, came {getattr(self, name)}.")
-        for name in ("max_rise", "min_cosine"):
-            if not getattr(self, name) >= 0.0:
-                raise ConfigError(f"{name} of L-BFGS: expected a number of at least 0, came {getattr(self, name)}.")
+            raise ConfigError(f"Expected Lbfgs.memory of at least 2, came {self.memory}. Remember two pairs or more.")
 
     def init(self, positions: Positions) -> LbfgsState:
         """Return the state of replicas that start at these positions, without history."""
@@ -108,13 +108,13 @@ class Lbfgs:
     @torch.no_grad()
     def step(self, state: LbfgsState, now: Evaluation) -> LbfgsState:
         """Return the next state, given the evaluation at ``state.positions``."""
-        is_accepted = self._is_accepted(state, now)
+        is_accepted = is_kept(now, state.energy, self.max_rise)
         at_atoms = is_accepted[:, None, None]
         base = torch.where(at_atoms, state.positions, state.base)
         forces = torch.where(at_atoms, now.forces, state.forces)
         n_refused = torch.where(is_accepted, 0, state.n_refused + 1)
-        cap = torch.where(is_accepted, (_GROW * state.cap).clamp(max=self.max_step), _SHRINK * state.length)
-        history = self._remember(state, base, forces, keeps=n_refused < _FORGET_AFTER)
+        cap = next_cap(state.cap, state.length, is_accepted, max_step=self.max_step)
+        history = self._remember(state, base, forces, keeps=n_refused < FORGET_AFTER)
         pairs, dots, inverse, gram, curvature, gamma = history
         step = _quasi_newton(forces.flatten(1), pairs, dots, inverse, gram, curvature, gamma)
         positions, length = _capped(base, step, forces, gamma, cap)
@@ -133,12 +133,6 @@ class Lbfgs:
             length=length,
             n_refused=n_refused,
         )
-
-    def _is_accepted(self, state: LbfgsState, now: Evaluation) -> Mask:
-        rounding = 8.0 * torch.finfo(now.energy.dtype).eps
-        limit = state.energy + (self.max_rise + rounding * now.energy.abs())
-        is_finite = torch.isfinite(now.forces.abs().amax((1, 2))) & torch.isfinite(now.energy)
-        return is_finite & (now.energy <= limit)
 
     def _remember(self, state: LbfgsState, base: Positions, forces: Forces, *, keeps: Mask) -> tuple[Tensor, ...]:
         """Return pairs, dots, inverse, gram, curvature and gamma with the newest pair in and the oldest out."""
@@ -166,13 +160,6 @@ class Lbfgs:
         curvature = torch.cat((state.curvature[:, 1:], sy[:, None]), 1)
         gamma = torch.where(is_good, sy / yy, state.gamma)
         return pairs, dots, inverse, gram, curvature, gamma
-
-
-_FIRST_CAP = 0.125
-"""The first step is at most a quarter of the largest step: before it, the cap grows once."""
-_GROW = 2.0
-_SHRINK = 0.25
-_FORGET_AFTER = 2
 
 
 def _quasi_newton(
@@ -204,5 +191,4 @@ def _capped(
     is_downhill = (step * forces).sum((1, 2)) > 0.0
     step = torch.where(is_downhill[:, None, None], step, gamma[:, None, None] * forces)
     length = (step * step).sum(-1).amax(-1).sqrt()
-    scale = torch.where(length > cap, cap / length, 1.0)
-    return base + scale[:, None, None] * step, torch.minimum(length, cap)
+    return base + shortening(length, cap)[:, None, None] * step, torch.minimum(length, cap)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.geometry.internal import angle_rows, bonded_angles, bonded_torsions, torsion_rows
 from pesx.molecule import Molecule
 from pesx.typing import Float, Int, Positions, Tensor
@@ -44,8 +44,7 @@ class ModelHessian:
     _torsions: Int[Tensor, "T 4"] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.floor > 0:
-            raise ConfigError(f"floor of the model Hessian: expected a curvature above 0, came {self.floor}.")
+        require(self, above_zero=["floor"])
         numbers = self.molecule.numbers
         row = (numbers > 2).long() + (numbers > 10).long()
         object.__setattr__(self, "_reach", _REACH[row[:, None], row])
@@ -53,7 +52,7 @@ class ModelHessian:
         object.__setattr__(self, "_angles", bonded_angles(self.molecule.bonds))
         object.__setattr__(self, "_torsions", bonded_torsions(self.molecule.bonds))
 
-    def __call__(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+    def __call__(self, positions: Positions) -> Float[Tensor, "B D D"]:
         """Return the guess, positive definite, eV/angstrom^2; positions in angstrom."""
         size = 3 * positions.shape[1]
         rows = torch.cat(
@@ -67,7 +66,7 @@ class ModelHessian:
         eye = torch.eye(size, dtype=positions.dtype, device=positions.device)
         return self._stretches(positions) + rows.mT @ rows + self.floor * eye
 
-    def _stretches(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+    def _stretches(self, positions: Positions) -> Float[Tensor, "B D D"]:
         n_replicas, n_atoms, _ = positions.shape
         apart = positions[:, :, None] - positions[:, None]
         squared = (apart**2).sum(dim=-1)
@@ -81,7 +80,7 @@ class ModelHessian:
         return full.permute(0, 1, 3, 2, 4).reshape(n_replicas, 3 * n_atoms, 3 * n_atoms)
 
 
-def _spread(rows: Float[Tensor, "B Q K 3"], atoms: Int[Tensor, "Q K"], size: int) -> Float[Tensor, "B Q 3N"]:
+def _spread(rows: Float[Tensor, "B Q K 3"], atoms: Int[Tensor, "Q K"], size: int) -> Float[Tensor, "B Q D"]:
     """Put the derivatives of terms at the places of their atoms."""
     n_replicas, n_terms = rows.shape[:2]
     places = (3 * atoms[:, :, None] + torch.arange(3)).reshape(n_terms, 3 * atoms.shape[1]).to(rows.device)

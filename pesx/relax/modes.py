@@ -11,6 +11,9 @@ from pesx.typing import Bool, Float, Int, PerReplica, Positions, Tensor
 
 Hessian = Float[Tensor, "B D D"]
 
+_LINEAR = 1e-3
+"""A rotation counts if it moves the atoms by more than this share of the widest rotation."""
+
 
 @runtime_checkable
 class HasHessian(Protocol):
@@ -150,10 +153,6 @@ def _internal(
     values, vectors = torch.linalg.eigh(0.5 * (projected + projected.mT) + top[:, None, None] * outside)
     is_internal = torch.arange(n, device=second.device) < (n - n_outside)[:, None]
     return values, vectors, is_internal
-
-
-_LINEAR = 1e-3
-"""A rotation counts if it moves the atoms by more than this share of the widest rotation."""
 
 
 def rigid_projector(positions: Positions, weights: Float[Tensor, "D"] | None = None) -> Hessian:

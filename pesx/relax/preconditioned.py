@@ -10,12 +10,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
+from pesx.relax.trust import FORGET_AFTER, is_kept, next_cap, shortening
 from pesx.state import Evaluation
 from pesx.typing import Energies, Float, Forces, Index, Mask, PerReplica, Positions, Tensor
 
-Metric = Callable[[Positions], Float[Tensor, "B 3N 3N"]]
+Metric = Callable[[Positions], Float[Tensor, "B D D"]]
 """From positions to a positive definite guess of the Hessian, eV/angstrom^2."""
+
+_STIFF = 70.0
+"""Curvature of a bond, for geometries without a guess: too high costs steps, too low breaks bonds, eV/angstrom^2."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,10 @@ class PreconditionedState:
     base: Positions
     energy: Energies
     forces: Forces
-    steps: Float[Tensor, "B M 3N"]
-    falls: Float[Tensor, "B M 3N"]
+    steps: Float[Tensor, "B M D"]
+    falls: Float[Tensor, "B M D"]
     weights: Float[Tensor, "B M"]
-    inverse: Float[Tensor, "B 3N 3N"]
+    inverse: Float[Tensor, "B D D"]
     age: Index
     cap: PerReplica
     n_refused: Index
@@ -51,14 +55,14 @@ class PreconditionedState:
 
 @dataclass(frozen=True)
 class PreconditionedLbfgs:
-    """Preconditioned L-BFGS (a :class:`~pesx.protocols.Stepper`) without line search.
+    """Preconditioned L-BFGS (a :class:`~pesx.protocols.Stepper`) without line search, by :mod:`pesx.relax.trust`.
 
     Attributes:
         metric: Guess of the Hessian.
         memory: Pairs remembered.
         max_step: Largest displacement of an atom in one step, angstrom.
         refresh: Steps after which the guess is made anew.
-        max_rise: Rise of the energy taken as noise, eV.
+        max_rise: Rise of the energy taken as noise, eV; eight units of rounding of the energy are allowed beside it.
         min_cosine: A pair is remembered if the cosine between step and fall of the forces is larger.
     """
 
@@ -70,10 +74,12 @@ class PreconditionedLbfgs:
     min_cosine: float = 1e-4
 
     def __post_init__(self) -> None:
-        if self.memory < 1 or self.refresh < 1:
-            raise ConfigError(f"preconditioned L-BFGS: expected memory and refresh of at least 1, came {self}.")
-        if not (self.max_step > 0 and self.max_rise >= 0 and self.min_cosine >= 0):
-            raise ConfigError(f"preconditioned L-BFGS: expected max_step > 0 and tolerances >= 0, came {self}.")
+        require(
+            self,
+            above_zero=["max_step"],
+            at_least_zero=["max_rise", "min_cosine"],
+            at_least_one=["memory", "refresh"],
+        )
 
     def init(self, positions: Positions) -> PreconditionedState:
         """Return the state of replicas that start at these positions, without history."""
@@ -97,21 +103,20 @@ class PreconditionedLbfgs:
     @torch.no_grad()
     def step(self, state: PreconditionedState, now: Evaluation) -> PreconditionedState:
         """Return the next state, given the evaluation at ``state.positions``."""
-        is_accepted = self._is_accepted(state, now)
+        is_accepted = is_kept(now, state.energy, self.max_rise)
         at_atoms = is_accepted[:, None, None]
         base = torch.where(at_atoms, state.positions, state.base)
         forces = torch.where(at_atoms, now.forces, state.forces)
         n_refused = torch.where(is_accepted, 0, state.n_refused + 1)
         length = torch.linalg.vector_norm(state.positions - state.base, dim=-1).amax(dim=-1)
-        cap = torch.where(is_accepted, (2 * state.cap).clamp(max=self.max_step), 0.25 * length)
-        steps, falls, weights = self._remember(state, base, forces, forgets=n_refused >= _FORGET_AFTER)
+        cap = next_cap(state.cap, length, is_accepted, max_step=self.max_step)
+        steps, falls, weights = self._remember(state, base, forces, forgets=n_refused >= FORGET_AFTER)
         inverse, age = self._refreshed(state, base)
         step = _two_loops(forces.flatten(1), steps, falls, weights, inverse).view_as(base)
         longest = torch.linalg.vector_norm(step, dim=-1).amax(dim=-1)
-        shrink = torch.where(longest > cap, cap / longest, 1.0)
         return replace(
             state,
-            positions=base + shrink[:, None, None] * step,
+            positions=base + shortening(longest, cap)[:, None, None] * step,
             base=base,
             energy=torch.where(is_accepted, now.energy.double(), state.energy),
             forces=forces,
@@ -123,10 +128,6 @@ class PreconditionedLbfgs:
             cap=cap,
             n_refused=n_refused,
         )
-
-    def _is_accepted(self, state: PreconditionedState, now: Evaluation) -> Mask:
-        is_finite = torch.isfinite(now.forces).flatten(1).all(dim=1) & torch.isfinite(now.energy)
-        return is_finite & (now.energy <= state.energy + self.max_rise)
 
     def _remember(
         self, state: PreconditionedState, base: Positions, forces: Forces, *, forgets: Mask
@@ -154,7 +155,7 @@ class PreconditionedLbfgs:
         inverse[is_old] = self._inverse(base[is_old])
         return inverse, torch.where(is_old, 0, state.age + 1)
 
-    def _inverse(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+    def _inverse(self, positions: Positions) -> Float[Tensor, "B D D"]:
         """Return the inverse of the guess; the identity over a stiff curvature where the geometry is not finite."""
         is_finite = torch.isfinite(positions).flatten(1).all(dim=1)[:, None, None]
         size = 3 * positions.shape[1]
@@ -166,18 +167,13 @@ class PreconditionedLbfgs:
         return inverse
 
 
-_FORGET_AFTER = 2
-_STIFF = 70.0
-"""eV/angstrom^2."""
-
-
 def _two_loops(
-    forces: Float[Tensor, "B 3N"],
-    steps: Float[Tensor, "B M 3N"],
-    falls: Float[Tensor, "B M 3N"],
+    forces: Float[Tensor, "B D"],
+    steps: Float[Tensor, "B M D"],
+    falls: Float[Tensor, "B M D"],
     weights: Float[Tensor, "B M"],
-    inverse: Float[Tensor, "B 3N 3N"],
-) -> Float[Tensor, "B 3N"]:
+    inverse: Float[Tensor, "B D D"],
+) -> Float[Tensor, "B D"]:
     """Return the quasi-Newton step. Sums of products instead of matrix calls, which round differently in other batches."""
     q, kept = forces, []
     for m in range(steps.shape[1] - 1, -1, -1):

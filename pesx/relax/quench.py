@@ -5,9 +5,10 @@ from typing import TypeVar
 
 import torch
 
+from pesx.config import require
 from pesx.errors import ConfigError
 from pesx.outcome import Outcome
-from pesx.protocols import Following, Potential, Stepper
+from pesx.protocols import Potential, Stepper, StepperState
 from pesx.state import Evaluation, Minima, fmax, take_rows
 from pesx.typing import Index, Positions, Tensor
 
@@ -33,15 +34,17 @@ class Convergence:
     n_settle: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("fmax", "max_force", "max_radius"):
-            if not getattr(self, name) > 0.0:
-                raise ConfigError(f"{name}: expected a number above 0, came {getattr(self, name)}.")
-        if self.max_steps < 1:
-            raise ConfigError(f"max_steps: expected a number of at least 1, came {self.max_steps}.")
-        if self.n_settle < 0:
-            raise ConfigError(f"n_settle: expected a number of at least 0, came {self.n_settle}.")
+        require(
+            self,
+            above_zero=["fmax", "max_force", "max_radius"],
+            at_least_zero=["n_settle"],
+            at_least_one=["max_steps"],
+        )
         if not self.min_energy < 0.0:
-            raise ConfigError(f"min_energy: expected a number below 0, came {self.min_energy}.")
+            raise ConfigError(
+                f"Expected Convergence.min_energy below 0, came {self.min_energy}. Give a negative number, or minus "
+                "infinity for no limit."
+            )
 
 
 @torch.no_grad()
@@ -66,7 +69,7 @@ def judge(positions: Positions, now: Evaluation, n_evaluations: Index, convergen
     return torch.where(is_finite, outcome, Outcome.NON_FINITE.value)
 
 
-S = TypeVar("S", bound=Following)
+S = TypeVar("S", bound=StepperState)
 
 
 def quench(
@@ -90,7 +93,7 @@ def quench(
             for a few evaluations after it has converged.
     """
     if check_every < 1:
-        raise ConfigError(f"check_every: expected a number of at least 1, came {check_every}.")
+        raise ConfigError(f"Expected check_every of at least 1, came {check_every}. Give one or more.")
     settings = convergence or Convergence()
     rows = torch.arange(positions.shape[0], device=positions.device)
     ends: list[tuple[Tensor, Minima]] = []

@@ -5,12 +5,15 @@ from typing import Any
 
 import torch
 
-from pesx.errors import ConfigError
+from pesx.config import require
 from pesx.protocols import Stepper
 from pesx.relax.fire import Fire
 from pesx.relax.lbfgs import Lbfgs
 from pesx.state import Evaluation, fmax, put_rows, take_rows
 from pesx.typing import Mask, Positions
+
+_BACK = 10.0
+"""How far over the switch forces must grow to go back: far enough that no replica changes to and fro."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,7 @@ class Staged:
     switch: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.switch > 0.0:
-            raise ConfigError(f"switch of the staged relaxer: expected a number above 0, came {self.switch}.")
+        require(self, above_zero=["switch"])
 
     def init(self, positions: Positions) -> StagedState:
         """Return the state of replicas that start at these positions in the rough stage."""
@@ -75,9 +77,6 @@ class Staged:
         fine = _advanced(self.fine, fine, is_fine, now)
         positions = torch.where(is_fine[:, None, None], fine.positions, rough.positions)
         return StagedState(positions=positions, is_fine=is_fine, rough=rough, fine=fine)
-
-
-_BACK = 10.0
 
 
 def _restarted(relaxer: Stepper[Any], state: Any, rows: Mask, positions: Positions) -> Any:

@@ -104,6 +104,35 @@ class Dataset:
         return total.hexdigest()
 
 
+def merge(datasets: Sequence[Dataset]) -> Dataset:
+    """Return the frames of several data sets as one; frames of one molecule come together.
+
+    Raises:
+        InputError: They are not all at one level of theory.
+    """
+    levels = sorted({dataset.level for dataset in datasets})
+    if len(levels) != 1:
+        raise InputError(f"Expected labels at one level of theory, came {', '.join(levels)}. Train on one of them.")
+    merged: dict[tuple[Any, ...], MoleculeFrames] = {}
+    for molecule in (molecule for dataset in datasets for molecule in dataset.molecules):
+        key = (molecule.name, molecule.numbers.tobytes(), molecule.charge, molecule.multiplicity)
+        merged[key] = _joined(merged[key], molecule) if key in merged else molecule
+    return Dataset(levels[0], tuple(merged.values()))
+
+
+def _joined(one: MoleculeFrames, other: MoleculeFrames) -> MoleculeFrames:
+    # Numbers of trajectories say nothing outside their own data set.
+    apart = other.trajectory + (one.trajectory.max() + 1 - other.trajectory.min())
+    return replace(
+        one,
+        positions=np.concatenate([one.positions, other.positions]),
+        energy=np.concatenate([one.energy, other.energy]),
+        forces=np.concatenate([one.forces, other.forces]),
+        temperature=np.concatenate([one.temperature, other.temperature]),
+        trajectory=np.concatenate([one.trajectory, apart]),
+    )
+
+
 def load(source: FrameSource) -> Dataset:
     """Read every frame of a source and check the labels.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pesx.so3krates.model import So3krates
 from pesx.training.dataset import Dataset
 from pesx.training.frames import FrameTable
-from pesx.training.reference import References
+from pesx.training.reference import references_of
 from pesx.training.step import energy_and_forces
 from pesx.units import KCAL_PER_MOL
 
@@ -64,10 +64,7 @@ def evaluate(model: So3krates, dataset: Dataset) -> list[Errors]:
     Returns:
         Errors of all frames, then of each molecule, then of each molecule at each temperature.
     """
-    model.check_elements(torch.tensor(dataset.elements))
-    known = model.head().reference_energies.tolist()
-    references = References({number: known[number] for number in dataset.elements}, len(dataset.elements))
-    table = FrameTable(dataset, references, cutoff=model.settings.cutoff)
+    table = FrameTable(dataset, references_of(model, dataset), cutoff=model.settings.cutoff)
     return errors_of(model, table, np.arange(len(table)))
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import ase
-import ase.io
 import numpy as np
 
+from pesx.engines.frames import frame_identity, read_frames
 from pesx.errors import InputError
 
 
@@ -23,30 +23,23 @@ class ExtxyzFrames:
         level: Level of theory of all labels.
 
     Raises:
-        InputError: The file cannot be read, or a frame has no energy or no forces.
+        InputError: The file cannot be read, or a frame has no energy, no forces, or a charge,
+            multiplicity or temperature that is no number.
     """
 
     def __init__(self, path: str | Path, *, level: str) -> None:
         self.level = level
         self._frames: dict[tuple[Any, ...], list[tuple[int, ase.Atoms]]] = {}
-        try:
-            images = ase.io.read(str(path), index=":", format="extxyz")
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"Expected an extxyz file, but {path} cannot be read: {error}.") from error
-        for index, atoms in enumerate(images):
+        for index, atoms in enumerate(read_frames(path, kind="extxyz")):
             found = {} if atoms.calc is None else atoms.calc.results
             missing = [key for key in ("energy", "forces") if key not in found]
             if missing:
                 raise InputError(
                     f"{path}, frame {index}: expected energy and forces, came no {' and no '.join(missing)}."
                 )
-            info = atoms.info
-            key = (
-                str(info.get("name", atoms.get_chemical_formula())),
-                tuple(atoms.numbers.tolist()),
-                int(info.get("charge", 0)),
-                int(info.get("spin", info.get("multiplicity", 1))),
-            )
+            name, charge, multiplicity = frame_identity(atoms, where=f"{path}, frame {index}")
+            key = (name, tuple(atoms.numbers.tolist()), charge, multiplicity)
+            _temperature(atoms, where=f"{path}, frame {index}")
             self._frames.setdefault(key, []).append((index, atoms))
 
     def molecules(self) -> list[tuple[int, str, list[int], int, int]]:
@@ -63,7 +56,15 @@ class ExtxyzFrames:
             "positions": np.array([atoms.positions for _, atoms in frames]),
             "energy": np.array([atoms.calc.results["energy"] for _, atoms in frames]),
             "forces": np.array([atoms.calc.results["forces"] for _, atoms in frames]),
-            "source": np.full(len(frames), "extxyz"),
-            "temperature": np.array([float(atoms.info.get("temperature", np.nan)) for _, atoms in frames]),
+            "temperature": np.array([_temperature(atoms, where=f"frame {index}") for index, atoms in frames]),
             "trajectory": np.array([str(atoms.info.get("trajectory", f"frame {index}")) for index, atoms in frames]),
         }
+
+
+def _temperature(atoms: ase.Atoms, *, where: str) -> float:
+    """Return the temperature that a frame names, K; NaN if none."""
+    said = atoms.info.get("temperature", np.nan)
+    try:
+        return float(said)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: expected a number for temperature (K), came {said!r}. Correct it.") from error

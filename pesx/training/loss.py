@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pesx.config import require
 from pesx.errors import ConfigError
 from pesx.typing import Float, Tensor
 
@@ -38,18 +39,8 @@ class LossSettings:
     large_force: float = 6.0
 
     def __post_init__(self) -> None:
-        for name in (
-            "force_weight",
-            "energy_weight",
-            "final_energy_weight",
-            "force_scale",
-            "energy_scale",
-            "large_force",
-        ):
-            if not getattr(self, name) > 0:
-                raise ConfigError(
-                    f"Expected loss.{name} above 0, came {getattr(self, name)!r}. Give a positive number."
-                )
+        weights = ("force_weight", "energy_weight", "final_energy_weight")
+        require(self, above_zero=(*weights, "force_scale", "energy_scale", "large_force"))
         if not 0 <= self.rise_from < 1:
             raise ConfigError(f"Expected loss.rise_from from 0 to below 1, came {self.rise_from!r}. Give a fraction.")
 

@@ -6,7 +6,9 @@ E(molecule) ~ sum_z n_z e_z. The network is left with the remainder, which is of
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from pesx.so3krates.model import So3krates
 from pesx.training.dataset import Dataset
 
 RELATIVE_RANK_TOLERANCE = 1e-9
@@ -44,3 +46,14 @@ def fit_references(dataset: Dataset) -> References:
     medians = np.array([np.median(molecule.energy) for molecule in dataset.molecules])
     solution, _, rank, _ = np.linalg.lstsq(counts, medians, rcond=RELATIVE_RANK_TOLERANCE)
     return References(dict(zip(elements, solution.tolist(), strict=True)), int(rank))
+
+
+def references_of(model: So3krates, dataset: Dataset) -> References:
+    """Return the references that a model has for the elements of a data set.
+
+    Raises:
+        InputError: The model does not know an element.
+    """
+    model.check_elements(torch.tensor(dataset.elements))
+    known = model.head().reference_energies.tolist()
+    return References({number: known[number] for number in dataset.elements}, len(dataset.elements))

@@ -2,19 +2,21 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from pesx.errors import RunFolderError
+from pesx.errors import RunFolderError, WrongFolderError
 from pesx.typing import Tensor
 
-FORMAT = "2"
+FORMAT = "3"
+
+M = TypeVar("M", bound=torch.nn.Module)
 
 
 @dataclass
@@ -40,28 +42,33 @@ class Position:
     best_step: int = 0
 
 
-def save_state(
-    path: Path,
-    position: Position,
-    *,
-    model: torch.nn.Module,
-    averaged: torch.nn.Module,
-    optimisers: Sequence[torch.optim.Optimizer],
-    identity: dict[str, Any],
-) -> None:
+@dataclass(frozen=True)
+class Trained(Generic[M]):
+    """What training changes.
+
+    Attributes:
+        model: Weights being trained.
+        averaged: Their running average.
+        optimisers: Of the weights, with their moments.
+    """
+
+    model: M
+    averaged: M
+    optimisers: Sequence[torch.optim.Optimizer]
+
+
+def save_state(path: Path, position: Position, trained: Trained[Any], *, identity: Mapping[str, Any]) -> None:
     """Write the state beside the old one and then over it.
 
     Args:
         path: File to replace.
         position: Where the run stands.
-        model: Weights being trained.
-        averaged: Their running average.
-        optimisers: Their moments are stored.
-        identity: What a run must share with this one to continue it.
+        trained: Weights and moments.
+        identity: What a run must share with this one to continue it, as plain values by name.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"averaged.{name}": tensor for name, tensor in averaged.state_dict().items()}
-    for number, optimiser in enumerate(optimisers):
+    tensors = {f"model.{name}": tensor for name, tensor in trained.model.state_dict().items()}
+    tensors |= {f"averaged.{name}": tensor for name, tensor in trained.averaged.state_dict().items()}
+    for number, optimiser in enumerate(trained.optimisers):
         for index, values in optimiser.state_dict()["state"].items():
             names = {name: f"optimiser.{number}.{index}.{name}" for name in values}
             tensors |= {names[name]: torch.as_tensor(value) for name, value in values.items()}
@@ -77,30 +84,25 @@ def save_state(
     beside.replace(path)
 
 
-def load_state(
-    path: Path,
-    *,
-    model: torch.nn.Module,
-    averaged: torch.nn.Module,
-    optimisers: Sequence[torch.optim.Optimizer],
-    identity: dict[str, Any],
-) -> Position:
+def load_state(path: Path, trained: Trained[Any], *, identity: Mapping[str, Any]) -> Position:
     """Put a stored state into the modules and the optimisers; see :func:`save_state`.
 
     Raises:
-        RunFolderError: The file is unreadable, or belongs to a run with another network, seed, or other data.
+        WrongFolderError: The file belongs to a run with other settings or other data.
+        RunFolderError: The file is unreadable, or from another version.
     """
     header, tensors = _read(path)
     stored = json.loads(header["identity"])
-    changed = [key for key in identity if stored.get(key) != json.loads(json.dumps(identity[key]))]
+    wanted = json.loads(json.dumps(dict(identity)))
+    changed = [key for key in [*wanted, *(stored.keys() - wanted.keys())] if stored.get(key) != wanted.get(key)]
     if changed:
-        raise RunFolderError(
+        raise WrongFolderError(
             f"Expected to continue {path} with the same {', '.join(changed)}, came another. "
             "Give what it was begun with, or train into a new folder."
         )
-    model.load_state_dict(_below(tensors, "model."))
-    averaged.load_state_dict(_below(tensors, "averaged."))
-    for number, optimiser in enumerate(optimisers):
+    trained.model.load_state_dict(_below(tensors, "model."))
+    trained.averaged.load_state_dict(_below(tensors, "averaged."))
+    for number, optimiser in enumerate(trained.optimisers):
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below(tensors, f"optimiser.{number}.").items():
             index, key = name.split(".")

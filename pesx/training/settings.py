@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pesx.config import from_table, read_toml
+from pesx.config import from_table, read_toml, require
 from pesx.errors import ConfigError
 from pesx.so3krates.model import So3kratesSettings
 from pesx.training.loss import LossSettings
@@ -61,12 +61,7 @@ class TrainingSettings:
             *("batch_frames", "batch_pairs", "learning_rate", "warmup_steps", "clip_norm", "max_force"),
             *("validation_frames", "validate_every", "checkpoint_every_s", "threads"),
         )
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"Expected {name} above 0, came {getattr(self, name)!r}. Give a positive number.")
-        for name in ("n_steps", "time_budget_s", "weight_decay", "seed"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"Expected {name} of 0 or more, came {getattr(self, name)!r}.")
+        require(self, above_zero=positive, at_least_zero=("n_steps", "time_budget_s", "weight_decay", "seed"))
         for name in ("ema_decay", "validation_fraction"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"Expected {name} between 0 and 1, came {getattr(self, name)!r}. Give a fraction.")

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from pesx.config import to_table
-from pesx.errors import InputError, RunFolderError
+from pesx.errors import InputError, WrongFolderError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.model import So3krates
 from pesx.training.card import model_card
@@ -26,8 +26,8 @@ from pesx.training.evaluate import Errors, errors_of, evaluate
 from pesx.training.frames import FrameTable
 from pesx.training.muon import make_optimisers
 from pesx.training.progress import Reporter
-from pesx.training.reference import References, fit_references
-from pesx.training.resume import Position, load_state, save_state
+from pesx.training.reference import References, fit_references, references_of
+from pesx.training.resume import Position, Trained, load_state, save_state
 from pesx.training.schedule import ema_decay, learning_rate, progress
 from pesx.training.settings import TrainingSettings
 from pesx.training.split import split
@@ -46,6 +46,9 @@ ENERGY_UNIT = 0.4
 
 _MILD = 0.5
 """Frames with a greater weight have forces below ``loss.large_force``."""
+
+FREE = ("n_steps", "time_budget_s", "validate_every", "checkpoint_every_s", "compile", "threads")
+"""Settings that may differ when a training is resumed: how long it lasts, how often it is looked at, and how it runs."""
 
 MOST_SKIPPED = 100
 """Training stops after so many gradients that were not finite."""
@@ -69,6 +72,7 @@ def train(
     out_folder: str | Path,
     *,
     resume: bool = False,
+    start: So3krates | None = None,
     tests: Mapping[str, Dataset] | None = None,
 ) -> Path:
     """Train a model and write it, with its card, to ``model.safetensors`` in a folder.
@@ -80,37 +84,47 @@ def train(
         data: Labelled frames.
         out_folder: Made if it does not exist.
         resume: Continue the run in this folder if there is one.
+        start: Weights and reference energies to begin with; None for random weights.
         tests: Further frames, by name, whose errors go into the card.
 
     Returns:
         The model file.
 
     Raises:
-        InputError: The frames cannot be split, or training diverged.
-        RunFolderError: The folder holds a run and ``resume`` is false, or it holds another one.
+        InputError: The frames cannot be split, training diverged, or the start is of another shape.
+        WrongFolderError: The folder holds a run and ``resume`` is false, or it holds another one.
+        RunFolderError: The run in the folder is unreadable.
     """
     folder = Path(out_folder)
     if (folder / STATE).exists() and not resume:
-        raise RunFolderError(f"Expected a new folder, but {folder} holds a training run. Resume it, or choose another.")
+        raise WrongFolderError(
+            f"Expected a new folder, but {folder} holds a training run. Resume it, or choose another."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
-    prepared = prepare(settings, data)
-    run = _Run(settings, prepared, folder)
+    prepared = prepare(settings, data, start)
+    run = _Run(settings, prepared, folder, start)
     run.restore()
     with Reporter(folder / CURVES, run.at.step) as reporter:
         reporter.say(
             f"{len(prepared.table)} frames for training, {len(prepared.validation_table)} for validation, "
-            f"{sum(p.numel() for p in run.model.parameters())} weights, {run.loss_step.how}"
+            f"{sum(p.numel() for p in run.trained.model.parameters())} weights, {run.loss_step.how}"
         )
         run.advance(reporter)
     return run.finish(tests or {})
 
 
-def prepare(settings: TrainingSettings, data: Dataset) -> Prepared:
-    """Split the frames, fit the references and find the neighbours; the same settings always give the same result."""
+def prepare(settings: TrainingSettings, data: Dataset, start: So3krates | None = None) -> Prepared:
+    """Split the frames, fit the references and find the neighbours; the same settings always give the same result.
+
+    Args:
+        settings: Of the training.
+        data: Labelled frames.
+        start: Model whose references are kept, because its weights stand above them; None to fit them.
+    """
     cool = without_hot_frames(data, settings.max_force)
     training, validation = split(cool, settings.validation_fraction, seed=settings.seed)
-    references = fit_references(training)
+    references = fit_references(training) if start is None else references_of(start, training)
     cutoff = settings.model.cutoff
     return Prepared(
         training=training,
@@ -132,23 +146,54 @@ def frame_order(n_frames: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(n_frames)
 
 
+def identity(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the settings that a training keeps to its end, by name; those of nested tables with a point in between."""
+    table = to_table(settings)
+    nested = {f"{outer}.{name}": value for outer in ("model", "loss") for name, value in table.pop(outer).items()}
+    return nested | {name: value for name, value in table.items() if name not in FREE}
+
+
+def _take_over(model: So3krates, start: So3krates) -> None:
+    """Copy the weights of a model of the same shape."""
+    wanted, given = model.settings.as_dict(), start.settings.as_dict()
+    other = sorted(key for key in wanted if wanted[key] != given.get(key))
+    if other:
+        raise InputError(
+            f"Expected a start with the network of the settings, came one with another {', '.join(other)}. Give the [model] "
+            "table that it was trained with."
+        )
+    model.load_state_dict(start.state_dict())
+
+
 class _Run:
     """One training run in memory: weights, their average, the optimisers, and where it stands."""
 
-    def __init__(self, settings: TrainingSettings, prepared: Prepared, folder: Path) -> None:
+    def __init__(
+        self, settings: TrainingSettings, prepared: Prepared, folder: Path, start: So3krates | None = None
+    ) -> None:
         self.settings = settings
         self.prepared = prepared
         self.folder = folder
         self.at = Position()
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            self.model = So3krates(replace(settings.model, levels=(prepared.training.level,)))
-        self.model.check_elements(torch.tensor(prepared.training.elements))
-        self.model.set_reference_energies(prepared.references.energies)
-        self.averaged = copy.deepcopy(self.model)
-        self.optimisers = make_optimisers(self.model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        self.loss_step: LossStep = make_loss_step(self.model, settings, prepared.table)
-        self._identity = {"data": prepared.digest, "model": to_table(settings.model), "seed": settings.seed}
+            model = So3krates(replace(settings.model, levels=(prepared.training.level,)))
+        model.check_elements(torch.tensor(prepared.training.elements))
+        if start is not None:
+            _take_over(model, start)
+        model.set_reference_energies(prepared.references.energies)
+        optimisers = make_optimisers(model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.trained = Trained(model, copy.deepcopy(model), optimisers)
+        self.loss_step: LossStep = make_loss_step(model, settings, prepared.table)
+        # The held-out frames are named too: they are what a resumed training must not have seen.
+        held_out = prepared.validation.digest()
+        self._start = "random weights" if start is None else checkpoint.model_hash(start)
+        self._identity = {
+            "data": prepared.digest,
+            "held-out frames": held_out,
+            "start": self._start,
+            **identity(settings),
+        }
         n_validation = len(prepared.validation_table)
         # Weights are to be chosen by the frames a molecule visits; a few hot ones would drown them in the mean.
         order = frame_order(n_validation, seed=settings.seed, epoch=0)
@@ -160,9 +205,7 @@ class _Run:
         """Continue from the state in the folder, if there is one."""
         path = self.folder / STATE
         if path.exists():
-            self.at = load_state(
-                path, model=self.model, averaged=self.averaged, optimisers=self.optimisers, identity=self._identity
-            )
+            self.at = load_state(path, self.trained, identity=self._identity)
 
     def advance(self, reporter: Reporter) -> None:
         """Train until the steps or the time are used up."""
@@ -198,7 +241,7 @@ class _Run:
             references=prepared.references,
             digest=prepared.digest,
             errors=errors,
-            run={**asdict(self.at), "how": self.loss_step.how},
+            run={**asdict(self.at), "start": self._start, "how": self.loss_step.how},
         )
         checkpoint.save(self.folder / MODEL, best, card)
         return self.folder / MODEL
@@ -214,14 +257,14 @@ class _Run:
 
     def _step(self, frames: NDArray[np.int64], done: float) -> float:
         settings, at = self.settings, self.at
-        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
+        for group in (group for optimiser in self.trained.optimisers for group in optimiser.param_groups):
             group["lr"] = learning_rate(settings, at.step, done)
-        self.model.zero_grad(set_to_none=True)
+        self.trained.model.zero_grad(set_to_none=True)
         loss = self.loss_step(frames, settings.loss.energy_weight_at(done))
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained.model.parameters(), settings.clip_norm, foreach=True)
         if torch.isfinite(norm):
-            for optimiser in self.optimisers:
+            for optimiser in self.trained.optimisers:
                 optimiser.step()
             self._average()
         else:
@@ -238,11 +281,13 @@ class _Run:
     def _average(self) -> None:
         keep = ema_decay(self.settings, self.at.step)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - keep)
+            torch._foreach_lerp_(
+                list(self.trained.averaged.parameters()), list(self.trained.model.parameters()), 1 - keep
+            )
 
     def _validate(self, reporter: Reporter, train_loss: float, done: float) -> None:
         table, at = self.prepared.validation_table, self.at
-        errors = errors_of(self.averaged, table, self._validation_frames)[0]
+        errors = errors_of(self.trained.averaged, table, self._validation_frames)[0]
         record: dict[str, Any] = {
             "step": at.step,
             "epoch": at.epoch,
@@ -254,14 +299,7 @@ class _Run:
         reporter.measured(record)
         if score(errors) < at.best_score:
             at.best_score, at.best_step = score(errors), at.step
-            checkpoint.save(self.folder / BEST, self.averaged, {"validation": record})
+            checkpoint.save(self.folder / BEST, self.trained.averaged, {"validation": record})
 
     def _save(self) -> None:
-        save_state(
-            self.folder / STATE,
-            self.at,
-            model=self.model,
-            averaged=self.averaged,
-            optimisers=self.optimisers,
-            identity=self._identity,
-        )
+        save_state(self.folder / STATE, self.at, self.trained, identity=self._identity)

@@ -1,6 +1,9 @@
 """Every example of README and documentation runs as it stands."""
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,15 @@ def test_example_runs(place, code, tmp_path, monkeypatch):
 def test_example_is_short(place, code):
     lines = [line for line in code.splitlines() if line.strip()]
     assert len(lines) <= LONGEST, f"{place} has {len(lines)} lines"
+
+
+@pytest.mark.slow
+def test_the_first_run_of_the_quickstart_ends_as_the_page_shows(tmp_path):
+    page = (ROOT / "docs/quickstart.md").read_text()
+    command, shown = re.search(r"^```bash\npesx (.*?)\n```\n.*?^```\n(.*?)^```$", page, re.S | re.M).groups()
+    run = [sys.executable, "-m", "pesx", *shlex.split(command)]
+    done = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True)
+    said = [" ".join(line.split()) for line in (done.stdout + done.stderr).splitlines()]
+    for line in filter(None, shown.splitlines()):
+        pattern = re.escape(" ".join(line.split())).replace(re.escape("..."), ".+")
+        assert any(re.fullmatch(pattern, other) for other in said), line

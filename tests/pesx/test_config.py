@@ -1,3 +1,4 @@
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from pesx.config import from_table, read_toml, to_table, to_toml
+from pesx.config import from_table, read_toml, require, to_table, to_toml
 from pesx.errors import ConfigError
 
 
@@ -100,3 +101,45 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     broken.write_text("a = = 1\n")
     with pytest.raises(ConfigError, match="line 1"):
         read_toml(broken)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    length: float = 1.0
+    noise: float = 0.0
+    count: int = 1
+    share: float = 1.0
+    low: float = 1.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(self, above_zero=["length"], at_least_zero=["noise"], at_least_one=["count"], fractions=["share"])
+        require(self, ascending=["low", "length", "high"])
+
+
+def test_values_at_the_edge_of_a_range_are_good() -> None:
+    assert Ranges(length=1e-300, low=0.0).noise == 0.0
+    assert Ranges(high=float("inf"), share=1e-300).count == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"length": 0.0}, r"Expected Ranges.length above 0, came 0.0. Give a positive number."),
+        ({"noise": -1e-9}, r"Expected Ranges.noise of at least 0, came -1e-09. Give zero or a positive number."),
+        ({"count": 0}, r"Expected Ranges.count of at least 1, came 0. Give one or more."),
+        ({"share": 0.0}, r"Expected Ranges.share above 0 and at most 1, came 0.0."),
+        ({"share": 1.5}, r"Expected Ranges.share above 0 and at most 1, came 1.5."),
+        ({"low": 2.0}, r"Expected Ranges.length of at least low (2.0), came 1.0. Change one of the two."),
+        ({"high": 0.5}, r"Expected Ranges.high of at least length (1.0), came 0.5."),
+    ],
+)
+def test_values_out_of_range_say_what_to_do(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Ranges(**wrong)
+
+
+@pytest.mark.parametrize("name", ["length", "noise", "count", "share", "low", "high"])
+def test_nan_is_in_no_range(name: str) -> None:
+    with pytest.raises(ConfigError, match="nan"):
+        Ranges(**{name: float("nan")})

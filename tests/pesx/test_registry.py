@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from pesx.chemistry.read import read_molecule
+from pesx.engines.attribute import load_attribute
 from pesx.errors import CheckpointError, ConfigError, ContractError, InputError
 from pesx.potentials.ase import AsePotential
 from pesx.potentials.learned import LearnedPotential
-from pesx.registry import REDUCED, choose_device, load_attribute, make_potential
+from pesx.registry import REDUCED, choose_device, make_potential, own_faults
 from pesx.so3krates import checkpoint
 from pesx.so3krates.model import So3krates, So3kratesSettings
 
@@ -38,6 +39,37 @@ def build(molecule):
 
 def wrong(molecule):
     return "nothing"
+
+
+def no_molecule():
+    return potential
+
+
+def raises(positions):
+    raise KeyError("energy")
+
+
+def refuses(molecule):
+    raise ValueError(f"no parameters for {molecule.formula}")
+
+
+def summed(positions):
+    now = potential(positions)
+    return Evaluation(now.energy.sum(), now.forces)
+
+
+def one_row(positions):
+    now = potential(positions)
+    return Evaluation(now.energy, now.forces[0])
+
+
+def single(positions):
+    now = potential(positions)
+    return Evaluation(now.energy, now.forces.float())
+
+
+def listed(molecule):
+    return lambda positions: Evaluation([0.0, 0.0], potential(positions).forces)
 """
 
 
@@ -103,19 +135,65 @@ def test_own_potentials_and_functions_of_the_molecule_are_found(own: str, attrib
     assert sys.path == before
 
 
-@pytest.mark.parametrize("attribute", ["wrong", "number"])
-def test_what_is_no_potential_is_refused(own: str, attribute: str) -> None:
-    with pytest.raises(ContractError, match="check_potential"):
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        ("wrong", r"returned 'str', which given positions cannot be called"),
+        ("number", r"given positions it cannot be called"),
+        ("no_molecule", r"raised TypeError: no_molecule\(\) takes 0 positional arguments"),
+        ("raises", r"raised KeyError: 'energy'"),
+        ("refuses", r"given the molecule it raised ValueError: no parameters for H2O"),
+        ("summed", r"energy of shape \(2,\), torch.float64.*came shape \(\)"),
+        ("one_row", r"forces of shape \(2, 3, 3\).*came shape \(3, 3\)"),
+        ("single", r"forces of .*torch.float64.*torch.float32"),
+        ("listed", r"energy of .*came 'list'"),
+    ],
+)
+def test_what_is_no_potential_is_refused(own: str, attribute: str, words: str) -> None:
+    with pytest.raises(ContractError, match=words) as caught:
         make_potential(f"{own}:{attribute}", WATER)
+    assert "check_potential" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_not_there_is_named(own: str) -> None:
     with pytest.raises(InputError, match="absent"):
-        load_attribute(f"{own}:absent")
+        make_potential(f"{own}:absent", WATER)
     with pytest.raises(InputError, match="no_such_module"):
-        load_attribute("no_such_module:thing")
+        make_potential("no_such_module:thing", WATER)
     with pytest.raises(InputError, match=r"so3krates, .*'guess'"):
         make_potential("guess", WATER)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("{}['key']", "'key'"), ("def (", "invalid syntax"), ("import no_such_module", "no_such_module")],
+)
+def test_a_module_that_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: str
+) -> None:
+    name = f"broken_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=words):
+        make_potential(f"{name}:potential", WATER)
+
+
+@pytest.mark.parametrize("name", [":x", "x:", ":"])
+def test_half_a_place_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="Expected module:attribute"):
+        make_potential(name, WATER)
+
+
+def test_only_faults_of_the_own_module_are_blamed_on_it(own: str) -> None:
+    name = f"{own}:raises"
+    raises = load_attribute(name)
+    with pytest.raises(KeyError, match="of another"), own_faults(name):
+        raise KeyError("of another")
+    with pytest.raises(KeyError, match="energy"), own_faults("gfn2"):
+        raises(None)
+    with pytest.raises(ContractError, match=rf"KeyError: 'energy' \(.*{own}\.py, line \d+\)"), own_faults(name):
+        raises(None)
 
 
 def test_a_model_beside_another_potential_is_refused(model_file: str) -> None:

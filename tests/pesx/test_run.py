@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from pesx.chemistry.embed import embed
 from pesx.chemistry.read import read_molecule
-from pesx.config import from_table, read_toml, to_table
-from pesx.errors import ConfigError, InputError, RunFolderError
+from pesx.errors import ConfigError, ContractError, InputError, WrongFolderError
 from pesx.explore.exploration import INTERRUPTED
 from pesx.landscape.store import RunStore
-from pesx.run import ExploreSettings, Run, read_settings
+from pesx.run import Run
+from pesx.settings import ExploreSettings, read_settings, settled
 
 LJ8 = ExploreSettings("LJ8", n_minima=1000, potential="lennard-jones", seed=3, max_quenches=250, precision="float64")
 SHORT = replace(LJ8, max_quenches=30)
@@ -128,19 +130,11 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(short, tmp_path):
     assert_same(everything(short), everything(tmp_path / "run"))
 
 
-def test_settings_come_back_as_they_were_written(tmp_path):
-    settings = replace(LJ8, max_quenches=1, energy_window=float("inf"), method="basin-hopping", max_time=7200.5)
-    finish(settings, tmp_path / "run")
-    assert read_settings(tmp_path / "run") == settings
-    assert from_table(ExploreSettings, read_toml(tmp_path / "run" / "config.toml")) == settings
-    assert from_table(ExploreSettings, to_table(settings)) == settings
-
-
 def test_a_run_with_a_limit_raised_is_one_that_had_it_from_the_start(short, tmp_path):
     finish(replace(SHORT, max_quenches=1), tmp_path / "run")
     with Run.resume(tmp_path / "run", max_quenches=SHORT.max_quenches) as run:
         run.go()
-    assert read_settings(tmp_path / "run") == SHORT
+    assert read_settings(tmp_path / "run") == settled(SHORT)
     assert_same(everything(short), everything(tmp_path / "run"))
 
 
@@ -167,20 +161,126 @@ def test_a_potential_that_holds_something_is_let_go(tmp_path, monkeypatch):
 def test_a_run_that_cannot_be_set_up_leaves_the_folder_free(tmp_path):
     with pytest.raises(InputError, match="molecule with bonds"):
         Run.start(ExploreSettings("LJ7", potential="gfn2"), tmp_path / "run")
-    assert list((tmp_path / "run").iterdir()) == []
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_the_disk_does_not_take_leaves_the_folder_free(tmp_path):
+    (tmp_path / "run" / "config.toml.partial").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"config\.toml\.partial"):
+        Run.start(SHORT, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.toml.partial"]
 
 
 def test_a_run_is_not_started_twice(short):
     before = everything(short)
-    with pytest.raises(RunFolderError, match="holds one already"):
+    with pytest.raises(WrongFolderError, match="holds one already"):
         Run.start(SHORT, short)
     assert_same(before, everything(short))
 
 
+def test_what_was_chosen_is_kept_and_goes_on_bit_by_bit(short, tmp_path):
+    settings = read_settings(short)
+    assert (settings.replicas, settings.device, settings.precision) == (32, "cpu", "float64")
+    finish(replace(settings, max_quenches=10), tmp_path / "run")
+    with Run.resume(tmp_path / "run", max_quenches=SHORT.max_quenches, device="auto", replicas=0) as run:
+        assert run.settings == settings
+        run.go()
+    assert_same(everything(short), everything(tmp_path / "run"))
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("n_minima", 0), ("max_time", -1.0), ("energy_window", 0.0), ("ladder", 0.5), ("workers", 0), ("seed", -1)],
+    ("changes", "words"),
+    [
+        ({"seed": 4}, "--seed 3"),
+        ({"replicas": 8}, "--replicas 32"),
+        ({"method": "basin-hopping"}, "--method mixed"),
+        ({"max_quenchs": 3}, "max_quenches"),
+        ({"max_quenches": "many"}, "max_quenches"),
+        ({"max_time": float("nan")}, "max_time"),
+    ],
 )
-def test_settings_out_of_range(name, value):
-    with pytest.raises(ConfigError, match=name):
-        replace(LJ8, **{name: value})
+def test_only_limits_change_on_resuming(short, changes, words):
+    before = (short / "config.toml").read_bytes()
+    with pytest.raises(ConfigError, match=words):
+        Run.resume(short, **changes)
+    assert (short / "config.toml").read_bytes() == before
+
+
+LACTAMIDE = "C[C@@H](O)C(N)=O"
+MIRRORED = "C[C@H](O)C(N)=O"
+SHEET = """
+import torch
+from pesx import Evaluation
+
+
+def potential(positions):
+    return Evaluation(positions[:, 0, 0] * 0, positions * 0)
+
+
+def fails_later(molecule):
+    left = [2]
+
+    def potential_for_a_while(positions):
+        left[0] -= 1
+        if not left[0]:
+            return {}["energy"]
+        return Evaluation(positions[:, 0, 0] * 0, positions * 0)
+
+    return potential_for_a_while
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A module with potentials of a user's own, in the working directory."""
+    name = f"own_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(SHEET)
+    monkeypatch.chdir(tmp_path)
+    yield name
+    sys.modules.pop(name, None)
+
+
+def test_a_stereoisomer_is_another_molecule(own, tmp_path):
+    settings = ExploreSettings(LACTAMIDE, potential=f"{own}:potential", replicas=2, max_evaluations=1)
+    Run.start(settings, tmp_path / "run").close()
+    turned = read_molecule(LACTAMIDE)
+    Run.resume(tmp_path / "run", molecule=replace(turned, positions=turned.positions.flip(1).neg())).close()
+    with pytest.raises(WrongFolderError, match="stereoisomer") as caught:
+        Run.resume(tmp_path / "run", molecule=read_molecule(MIRRORED))
+    assert isinstance(caught.value, InputError)
+    Run.resume(tmp_path / "run").close()
+
+
+@pytest.mark.parametrize("amides", ["keep", "allow"])
+def test_a_cis_amide_is_another_molecule_where_amides_are_kept(own, tmp_path, amides):
+    trans = read_molecule("CC(=O)NC")
+    settings = ExploreSettings("CC(=O)NC", potential=f"{own}:potential", replicas=2, amides=amides)
+    Run.start(settings, tmp_path / "run").close()
+    turned = replace(trans, positions=embed(trans, 2, 0, cis_amides=True)[1])
+    if amides == "allow":
+        Run.resume(tmp_path / "run", molecule=turned).close()
+    else:
+        with pytest.raises(WrongFolderError, match="stereoisomer"):
+            Run.resume(tmp_path / "run", molecule=turned)
+
+
+def test_a_potential_that_fails_on_the_way_is_named(own, tmp_path):
+    settings = ExploreSettings("O", potential=f"{own}:fails_later", replicas=2)
+    with (
+        Run.start(settings, tmp_path / "run") as run,
+        pytest.raises(ContractError, match=rf"KeyError: 'energy' .*{own}\.py, line 16"),
+    ):
+        run.go()
+
+
+def test_the_record_says_whether_the_run_goes_on(tmp_path):
+    def status():
+        return json.loads((tmp_path / "run" / "provenance.json").read_text())["status"]
+
+    with Run.start(replace(SHORT, max_quenches=1), tmp_path / "run") as run:
+        assert status() == "running"
+        run.go()
+    assert status() == "used the 1 quenches allowed"
+    with Run.resume(tmp_path / "run"):
+        assert status() == "running"
+    assert not list((tmp_path / "run").glob("*.partial"))

@@ -10,7 +10,8 @@ from pesx.cli import main
 from pesx.config import from_table, read_toml
 from pesx.labelling.plan import read_plan
 from pesx.run import ExploreSettings
-from pesx.training.settings import read_settings
+from pesx.so3krates.checkpoint import packaged_model
+from pesx.training.settings import TrainingSettings, read_settings
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 SETTINGS = sorted(WORKFLOWS.rglob("*.toml"))
@@ -69,3 +70,9 @@ def test_the_test_set_of_the_model_is_held_out():
     tested = {name for group in read_plan(folder / "label_test.toml").molecules for name in group.by_name()}
     assert tested - trained == {"Ac-Gly-Ala-Gly-NHMe"}
     assert not any("Gly-Ala-Gly" in name for name in trained)
+
+
+def test_the_packaged_model_is_the_one_that_the_recipe_makes():
+    _, card = packaged_model()
+    settings = read_settings(WORKFLOWS / "ala_gly_model" / "train.toml")
+    assert from_table(TrainingSettings, card["settings"]) == settings

@@ -8,7 +8,7 @@ from rdkit import Chem
 
 from pesx.chemistry.embed import molecule_from_smiles
 from pesx.chemistry.perceive import to_rdkit
-from pesx.chemistry.read import read_molecule
+from pesx.chemistry.read import existing, read_molecule
 from pesx.errors import InputError, MoleculeError
 
 ALA3 = Path(__file__).parents[3] / "examples" / "ala3.xyz"
@@ -144,3 +144,27 @@ def test_a_charge_against_the_smiles_is_refused():
         read_molecule("CCO", multiplicity=3)
     with pytest.raises(MoleculeError, match="even multiplicity"):
         read_molecule(ALA3, charge=1)
+
+
+@pytest.mark.parametrize("text", ["C" * 300, "~nouser/x.xyz", "nul\0", "a/" * 3000])
+def test_a_text_that_can_be_no_path_names_nothing(text: str):
+    assert existing(text) is None
+
+
+def test_a_text_that_is_a_path_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("CC").mkdir()
+    assert existing("CC") == Path("CC")
+
+
+def test_a_smiles_may_be_longer_than_a_file_name():
+    smiles = "[12CH3:101]" + 22 * "[12CH2:101]" + "[12CH3:101]"
+    assert len(smiles) > 255
+    assert read_molecule(smiles).formula == "C24H50"
+    with pytest.raises(InputError, match="cannot parse it as SMILES"):
+        read_molecule("C" * 300 + "(")
+
+
+def test_a_home_of_nobody():
+    with pytest.raises(InputError, match=r"'~nouser/x\.xyz', which does not exist"):
+        read_molecule("~nouser/x.xyz")

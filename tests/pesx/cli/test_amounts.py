@@ -35,6 +35,7 @@ def test_reduced_energies_are_plain_numbers():
         ("10 parsec", "in eV, meV"),
         ("ten eV", "Expected an amount"),
         ("nan", "Expected an amount"),
+        ("-5kcal/mol", "at least 0; came '-5kcal/mol'"),
         ("", "Expected an amount"),
     ],
 )
@@ -51,7 +52,7 @@ def test_times(text, seconds):
     assert read_time(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["2 weeks", "soon", "h"])
+@pytest.mark.parametrize("text", ["2 weeks", "soon", "h", "-5s"])
 def test_times_that_are_none(text):
     with pytest.raises(ConfigError, match="--max-time"):
         read_time(text)

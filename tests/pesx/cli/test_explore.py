@@ -1,14 +1,20 @@
 import json
 import os
+import re
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
+from pesx.cli.amounts import read_time
+from pesx.cli.explore import _FLAGS
+from pesx.cli.parser import parse
+from pesx.explore.stop import Stop
 from pesx.landscape.store import RunStore
-from pesx.run import read_settings
+from pesx.settings import read_settings
 from pesx.so3krates import checkpoint
 
 LJ7 = ("--molecule", "LJ7", "--potential", "lennard-jones")
@@ -77,18 +83,101 @@ def test_other_limits_on_resuming_are_kept(pesx, lj7):
 
 
 def test_the_same_settings_may_be_repeated_on_resuming(pesx, lj7):
-    arguments = (*LJ7, "--seed", "1", "--energy-window", "inf", "--method", "mixed")
-    assert pesx("explore", "--resume", "--out", lj7, *arguments).code == 0
+    arguments = (*LJ7, "--seed", "1", "--energy-window", "inf", "--method", "mixed", "--charge", "0")
+    chosen = ("--replicas", "0", "--device", "auto", "--precision", "auto")
+    before = read_settings(lj7)
+    assert pesx("explore", "--resume", "--out", lj7, *arguments, *chosen).code == 0
+    assert pesx("explore", "--resume", "--out", lj7, "--config", lj7 / "config.toml").code == 0
+    assert read_settings(lj7) == before
+
+
+def test_where_there_is_no_run_to_resume(pesx):
+    answer = pesx("explore", "--resume", "--out", "nowhere")
+    assert answer.code == 2
+    assert "landscape.db" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (("--n-minima", "1"), "minima asked for"),
+        (("--max-evaluations", "10"), "force evaluations allowed"),
+    ],
+)
+def test_the_command_to_go_on_goes_on(pesx, limits, words):
+    first = pesx("explore", *LJ7, "--replicas", "4", "--out", "run", "--json", *limits)
+    before = json.loads(first.out)
+    assert words in before["reason"]
+    onward = re.search(r"Go on with: +pesx (.*)", first.err)[1]
+    after = json.loads(pesx(*onward.split(), "--json", "--max-quenches", before["quenches"] + 4).out)
+    assert after["evaluations"] > before["evaluations"]
+
+
+@pytest.mark.parametrize("limit", [name for name in vars(Stop(1)) if name != "least_patience"])
+def test_every_limit_of_a_search_can_be_raised_on_the_command_line(limit):
+    flag, value = _FLAGS[limit].format(4000).split()
+    raised = vars(parse(["explore", flag, value]))[flag.removeprefix("--").replace("-", "_")]
+    seconds = read_time(raised) if limit == "max_seconds" else raised
+    assert seconds == 4000
+
+
+@pytest.mark.parametrize("name", ["config.toml", "provenance.json", "minima.extxyz"])
+@pytest.mark.parametrize("potential", ["lennard-jones", "gfn2"])
+def test_files_of_the_user_are_left_alone(pesx, name, potential):
+    mine = Path("mine") / name
+    mine.parent.mkdir()
+    mine.write_text('molecule = "LJ13"\n')
+    answer = pesx("explore", "--config", mine, "--potential", potential, "--out", "mine")
+    assert answer.code == 2
+    assert name in answer.message
+    assert "--out" in answer.message
+    assert [path.name for path in Path("mine").iterdir()] == [name]
+    assert mine.read_text() == 'molecule = "LJ13"\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--molecule", "CCO", "--potential", "lennard-jones"], "cluster of like atoms"),
+        (["--molecule", "mixed.xyz", "--potential", "lennard-jones"], "2 pieces"),
+        (["--molecule", "LJ7", "--potential", "muller-brown"], "one atom"),
+        ([*LJ7, "--seed", "1e30"], "--seed"),
+        ([*LJ7, "--device", "cuda"], "--device auto or cpu"),
+        ([*LJ7, "--replicas", "1e30"], "--replicas"),
+        ([*LJ7, "--ladder", "nan"], "--ladder"),
+        ([*LJ7, "--patience", "nan"], "--patience"),
+        ([*LJ7, "--max-time=-5s"], "'-5s'"),
+        ([*LJ7, "--max-time", "-5s"], "--max-time=-5"),
+        ([*LJ7, "--energy-window=-5"], "'-5'"),
+        (["--molecule", "C" * 300 + "(", "--potential", "gfn2"], "SMILES"),
+        (["--molecule", "~nouser/x.xyz"], "does not exist"),
+    ],
+)
+def test_a_wrong_call_writes_nothing(pesx, arguments, words):
+    Path("mixed.xyz").write_text("2\n\nAr 0 0 0\nNe 3 0 0\n")
+    answer = pesx("explore", *arguments, "--out", "run")
+    assert answer.code == 2
+    assert words in answer.message
+    assert not Path("run").exists()
+
+
+def test_atoms_of_argon_are_a_cluster(pesx):
+    Path("argon.xyz").write_text("3\n\nAr 0 0 0\nAr 1.1 0 0\nAr 0 1.1 0\n")
+    asked = ("--molecule", "argon.xyz", "--potential", "lennard-jones", "--n-minima", "1")
+    assert pesx("explore", *asked, "--out", "run").code == 0
+    assert energies("run").tolist() == pytest.approx([-3.0])
 
 
 @pytest.mark.parametrize(
     ("arguments", "words", "code"),
     [
-        (["--molecule", "LJ8"], "Ar7", 1),
+        (["--molecule", "LJ8"], "Ar7", 2),
         (["--method", "basin-hopping"], "--method mixed", 2),
         (["--seed", "2"], "--seed 1", 2),
         (["--energy-window", "2"], "--energy-window", 2),
         (["--potential", "muller-brown"], "--potential lennard-jones", 2),
+        (["--replicas", "16"], "--replicas 32", 2),
+        (["--charge", "2"], "--charge 0", 2),
     ],
 )
 def test_another_search_is_no_resumption(pesx, lj7, arguments, words, code):
@@ -102,7 +191,7 @@ def test_another_search_is_no_resumption(pesx, lj7, arguments, words, code):
 def test_a_new_run_does_not_overwrite_an_old_one(pesx, lj7):
     before = energies(lj7)
     answer = pesx("explore", *LJ7, "--n-minima", "4", "--out", lj7)
-    assert answer.code == 1
+    assert answer.code == 2
     assert "Resume that run" in answer.message
     assert torch.equal(energies(lj7), before)
 
@@ -167,5 +256,5 @@ def test_a_model_may_move_but_not_change(pesx, model_file, tmp_path):
         model.embedding.weight += 1.0
     checkpoint.save(moved, model, card)
     answer = pesx(*onward)
-    assert answer.code == 1
+    assert answer.code == 2
     assert "Give that model with --model" in answer.message

@@ -27,4 +27,4 @@ def test_formats_that_do_not_fit(pesx, lj7, name, words):
 
 
 def test_no_run(pesx, tmp_path):
-    assert pesx("export", tmp_path / "none", "--format", "csv").code == 1
+    assert pesx("export", tmp_path / "none", "--format", "csv").code == 2

@@ -14,6 +14,7 @@ import torch
 
 from pesx.landscape.schema import FILE_NAME
 from pesx.landscape.store import RunStore
+from pesx.run import Run
 
 WATER = ("O 0.0 0.0 0.0", "H 0.96 0.0 0.0", "H -0.24 0.93 0.0")
 METHANOL = (
@@ -30,7 +31,7 @@ def _here(tmp_path, monkeypatch):
 def explore(pesx, *arguments):
     """Call explore, and make sure that a call that failed leaves no run behind."""
     answer = pesx("explore", "--n-minima", "2", *arguments)
-    assert not list(Path().glob("runs/*"))
+    assert not Path("runs").exists()
     return answer
 
 
@@ -100,9 +101,10 @@ def test_a_model_file_that_is_not_there(pesx, structure):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--n-minima", "0"], "n_minima: expected a whole number of at least 1"),
+        (["--n-minima", "0"], "--n-minima) of at least 1; came 0"),
         (["--energy-window", "10"], "Write for example 10kcal/mol"),
-        (["--energy-window=-1eV"], "energy_window"),
+        (["--energy-window=-1eV"], "--energy-window of at least 0; came '-1eV'"),
+        (["--energy-window=0eV"], "--energy-window) above 0"),
         (["--max-time", "soon"], "--max-time"),
         (["--method", "magic"], "mixed, basin-hopping, minima-hopping"),
         (["--potential", "magic"], "lennard-jones"),
@@ -206,13 +208,20 @@ def test_a_disk_that_is_full_from_the_start(pesx):
 
 
 def test_a_bug_is_a_short_message_and_a_file(pesx, structure, tmp_path, monkeypatch):
-    (tmp_path / "wrong_part.py").write_text("def potential(positions):\n    return {}['energy']\n")
+    monkeypatch.setattr(Run, "start", lambda *_: {}["energy"])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    answer = explore(pesx, "--molecule", structure(*WATER), "--potential", "wrong_part:potential")
-    sys.modules.pop("wrong_part")
+    answer = explore(pesx, "--molecule", structure(*WATER))
     assert answer.code == 1
     assert "bug in pesx (KeyError)" in answer.message
     assert "KeyError: 'energy'" in Path(re.search(r"is in (\S+):", answer.message)[1]).read_text()
+
+
+def test_a_potential_that_fails_is_no_bug_of_pesx(pesx, structure, tmp_path):
+    (tmp_path / "wrong_part.py").write_text("def potential(positions):\n    return {}['energy']\n")
+    answer = explore(pesx, "--molecule", structure(*WATER), "--potential", "wrong_part:potential")
+    sys.modules.pop("wrong_part")
+    assert answer.code == 2
+    assert "KeyError: 'energy'" in answer.message
 
 
 def test_a_folder_that_cannot_be_made(pesx, tmp_path):

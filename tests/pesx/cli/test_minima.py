@@ -42,6 +42,7 @@ def test_while_the_run_writes(pesx, tmp_path):
         (["-n", "0"], "at least 1", 2),
         (["--window", "5kcal/mol"], "without a unit", 2),
         (["--window", "x"], "--window", 2),
+        (["--window=-1"], "'-1'", 2),
     ],
 )
 def test_wrong_calls(pesx, finished, arguments, words, code):
@@ -52,5 +53,5 @@ def test_wrong_calls(pesx, finished, arguments, words, code):
 
 def test_a_folder_without_a_run(pesx, tmp_path):
     answer = pesx("minima", tmp_path)
-    assert answer.code == 1
+    assert answer.code == 2
     assert "landscape.db" in answer.message

@@ -9,7 +9,7 @@ from pesx.cli.parser import parse
 from pesx.errors import ConfigError
 from pesx.explore.presets import Amides, Method, Mirror
 from pesx.landscape.export import FORMATS
-from pesx.run import ExploreSettings, Precision
+from pesx.settings import ExploreSettings, Precision
 
 COMMANDS = ("explore", "minima", "export", "label", "train", "plugins")
 
@@ -68,6 +68,7 @@ def test_whole_numbers(text, number):
         (["explore", "--n-minima", "2.5"], "whole number; came '2.5'"),
         (["explore", "--n-minima", "many"], "whole number; came 'many'"),
         (["explore", "--n-minima"], "--n-minima"),
+        (["explore", "--max-time", "-5s"], "as in --max-time=-5"),
         (["export", "RUN"], "--format"),
         (["minima"], "RUN"),
         (["explode"], "'explode'"),

@@ -52,11 +52,16 @@ def test_minima_in_the_window_lowest_first():
     assert listing.rows == [1, 2]
     assert [record["energy"] for record in listing.records()] == [-3.0, -2.5]
     assert listing.records(1)[0]["lowest_curvature"] is None
-    assert listing.relative[1] == 0.5 / KCAL_PER_MOL
+    assert [record["relative_energy"] for record in listing.records()] == [0.0, 0.5 / KCAL_PER_MOL]
 
 
 def test_reduced_units_stay_plain():
-    assert Listing.of(minima(-3.0, -2.5), window=None, is_reduced=True).relative == [0.0, 0.5]
+    listing = Listing.of(minima(-3.0, -2.5), window=None, is_reduced=True)
+    assert [record["relative_energy"] for record in listing.records()] == [0.0, 0.5]
+
+
+def test_nothing_to_list_is_an_empty_list():
+    assert Listing.of(minima(), window=None, is_reduced=True).records(5) == []
 
 
 def test_a_person_reads_everything():

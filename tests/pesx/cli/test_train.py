@@ -1,3 +1,6 @@
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 
@@ -49,7 +52,7 @@ def test_from_labels_to_a_model(pesx, settings, tmp_path):
     assert "unseen" in str(card)
 
     again = pesx(*arguments)
-    assert again.code == 1
+    assert again.code == 2
     assert "holds a training run" in again.message
     assert pesx(*arguments, "--resume").code == 0
 
@@ -71,6 +74,16 @@ def test_labels_of_an_extxyz_file(pesx, settings, tmp_path):
     assert "--level" in answer.message
     assert pesx(*arguments, "--level", "springs").code == 0
     assert checkpoint.load(tmp_path / "model" / "model.safetensors")[0].settings.levels == ("springs",)
+
+
+def test_another_database_is_no_file_of_labels(pesx, settings, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "landscape.db")) as connection:
+        connection.execute("CREATE TABLE meta (key TEXT, value TEXT)")
+        connection.execute("INSERT INTO meta VALUES ('version', '1')")
+        connection.commit()
+    answer = pesx("train", settings, "--data", tmp_path / "landscape.db", "--out", tmp_path / "model")
+    assert answer.code == 2
+    assert "made by `pesx label`" in answer.message
 
 
 def test_labels_of_an_element_that_the_model_has_not(pesx, settings, tmp_path):

@@ -23,10 +23,10 @@ def test_a_level_must_fit() -> None:
         make_engine("gfn2", "b3lyp/def2-svp")
 
 
-@pytest.mark.parametrize(("name", "package"), [("gfn2", "tblite"), ("pyscf", "pyscf"), ("some:thing", "ase")])
+@pytest.mark.parametrize(("name", "package"), [("gfn2", "tblite"), ("pyscf", "pyscf")])
 def test_names_the_extra_of_a_missing_program(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    for module in ("xtb", "pyscf", "ase"):
+    for module in ("xtb", "pyscf"):
         monkeypatch.setattr(f"pesx.engines.{module}.find_spec", lambda asked: None if asked == package else find(asked))
     with pytest.raises(MissingExtraError, match=rf"'{package}'.*pesx\[label\]"):
         make_engine(name)

@@ -20,13 +20,6 @@ def test_water() -> None:
     assert (forces * direction).sum() == pytest.approx((behind - ahead) / (2 * step), abs=0.01)
 
 
-def test_energies_only_on_request() -> None:
-    full = PyscfEngine("pbe/sto-3g")
-    energy, forces = PyscfEngine("pbe/sto-3g", with_forces=False).evaluate(WATER, BENT)
-    assert energy == pytest.approx(full.evaluate(WATER, BENT)[0], abs=1e-6)
-    assert np.isnan(forces).all()
-
-
 def test_says_when_the_cycles_do_not_suffice() -> None:
     with pytest.raises(EngineError, match="SCF not converged in 2 cycles"):
         PyscfEngine("pbe/sto-3g", max_cycles=2).evaluate(WATER, BENT)
@@ -53,9 +46,30 @@ def test_rejects_incomplete_levels(level: str) -> None:
         PyscfEngine(level)
 
 
-def test_rejects_settings_out_of_range() -> None:
+@pytest.mark.parametrize("wrong", [{"grid": 12}, {"tolerance": float("nan")}, {"max_cycles": 0}])
+def test_rejects_settings_out_of_range(wrong) -> None:
     with pytest.raises(ConfigError, match="grid 0 to 9"):
-        PyscfEngine(grid=12)
+        PyscfEngine(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("level", "multiplicity", "words"),
+    [
+        ("foo/sto-3g", 1, "FOO"),
+        ("pbe/bar", 1, "basis"),
+        ("svwn-d4/sto-3g", 1, "svwn"),
+        ("pbe/sto-3g", 2, "Electron number 10"),
+    ],
+)
+def test_what_no_geometry_can_mend_is_the_callers_fault(level: str, multiplicity: int, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        PyscfEngine(level).bind(WATER, multiplicity=multiplicity)
+
+
+@pytest.mark.filterwarnings("ignore:.*matrix a is not strictly positive definite")
+def test_atoms_upon_each_other_are_a_refusal() -> None:
+    with pytest.raises(EngineError):
+        PyscfEngine("pbe-d4/sto-3g").evaluate(np.array([1, 1]), np.zeros((2, 3)))
 
 
 def test_corrects_an_old_core_type(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,12 @@ def test_rejects_unknown_methods() -> None:
         XtbEngine("gfn3")
 
 
+@pytest.mark.parametrize("accuracy", [0.0, float("nan")])
+def test_rejects_settings_out_of_range(accuracy: float) -> None:
+    with pytest.raises(ConfigError, match="accuracy > 0"):
+        XtbEngine(accuracy=accuracy)
+
+
 def test_is_a_value() -> None:
     engine = XtbEngine(accuracy=0.1)
     assert pickle.loads(pickle.dumps(engine)) == engine

@@ -77,7 +77,7 @@ def test_a_ladder_keeps_its_temperatures(settle, settled_walkers) -> None:
     assert torch.equal(after.kT, walkers.kT)
 
 
-@pytest.mark.parametrize("wrong", [{"kT": 0.0}, {"ladder": 0.5}, {"moves": []}])
+@pytest.mark.parametrize("wrong", [{"kT": 0.0}, {"ladder": 0.5}, {"moves": []}, {"scale_range": (2.0, 1.0)}])
 def test_settings_out_of_range_are_refused(wrong) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
         replace(HOPPING, **wrong)

@@ -101,5 +101,5 @@ def test_a_finished_replica_waits_where_it_is(minima: Positions) -> None:
 
 @pytest.mark.parametrize("settings", [{"n_soften": 0}, {"courant": 2.0}, {"displacement": 0.0}])
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
         Escape(**settings)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from pesx.potentials.muller_brown import MullerBrown
 from pesx.state import Evaluation
 from pesx.typing import Positions
 
-SIZES = Sizes(n_walkers=40, n_slots=32, n_polish=8, dtype=torch.float64, commit_every=0.0)
+SIZES = Sizes(n_walkers=40, n_slots=32, dtype=torch.float64, commit_every=0.0)
 
 
 def cluster(folder: Path, name: str, *, sizes: Sizes = SIZES, method: str = "mixed") -> tuple[Exploration, RunStore]:

@@ -77,5 +77,5 @@ def test_settings_out_of_range_are_refused(wrong) -> None:
         "threshold_max": 1.0,
         "escape": 0,
     }
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
         MinimaHopping(**(settings | wrong))

@@ -11,9 +11,7 @@ from pesx.state import Minima
 
 NUMBERS = torch.tensor([18, 18, 18])
 TRIANGLE = torch.tensor([[0.0, 0, 0], [1.1, 0, 0], [0.5, 0.9, 0]], dtype=torch.float64)
-SIEVE = Sieve(
-    ClusterGuard(NUMBERS), energy_window=2.0, rough_energy=0.1, rough_distance=0.2, deepest_fall=5.0, n_trusted=3
-)
+SIEVE = Sieve(ClusterGuard(), energy_window=2.0, rough_energy=0.1, rough_distance=0.2, deepest_fall=5.0, n_trusted=3)
 
 
 def ends(energies: list[float], outcome: Outcome = Outcome.CONVERGED, stretch: float = 0.05) -> Minima:
@@ -76,4 +74,4 @@ def test_rough_structures_are_recognised_with_wider_tolerances() -> None:
 @pytest.mark.parametrize("wrong", [{"energy_window": 0.0}, {"rough_energy": -1.0}, {"rough_distance": 0.0}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="Sieve"):
-        Sieve(ClusterGuard(NUMBERS), **({"energy_window": 1.0} | wrong))
+        Sieve(ClusterGuard(), **({"energy_window": 1.0} | wrong))

@@ -40,6 +40,25 @@ def test_within_all_limits_the_search_goes_on() -> None:
     assert stop.reason(replace(NOW, n_since_new=48)) is not None
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"n_minima": 4},
+        {"max_evaluations": 100},
+        {"max_quenches": 99},
+        {"max_seconds": 0.5},
+        {"patience": 0.5, "least_patience": 40},
+        {"max_quenches": 100, "max_seconds": 1.0, "patience": 3, "least_patience": 30},
+    ],
+)
+def test_with_every_limit_raised_the_search_goes_on(limits: dict[str, float]) -> None:
+    stop = Stop(**({"n_minima": 11} | limits))  # type: ignore[arg-type]
+    met = stop.met(NOW)
+    assert {reason.limit for reason in met} == limits.keys() - {"least_patience"}
+    assert stop.reason(NOW) == met[0].text
+    assert replace(stop, **{reason.limit: reason.higher for reason in met}).reason(NOW) is None  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("n_stored", [0, 12])
 def test_infinite_patience_waits_for_ever(n_stored: int) -> None:
     now = replace(NOW, n_stored=n_stored, n_since_new=10**9)

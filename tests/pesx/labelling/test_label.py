@@ -8,14 +8,15 @@ from contextlib import suppress
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from pesx.engines import XtbEngine
-from pesx.errors import InputError
-from pesx.labelling import LabelStore, Plan, label, label_geometries, read_labels
+from pesx.engines import AseEngine, XtbEngine
+from pesx.errors import ConfigError, InputError
+from pesx.labelling import LabelStore, MoleculeRow, Plan, label, label_geometries
 from pesx.labelling.plan import Molecules
 from pesx.labelling.store import LabelWriter
 from pesx.labelling.tasks import sampling_tasks
@@ -39,6 +40,11 @@ def _done(path: Path) -> int:
     return 0
 
 
+def _read(path: Path) -> list[tuple[MoleculeRow, dict[str, Any]]]:
+    with LabelStore(path) as store:
+        return [(molecule, store.frames(molecule.id)) for molecule in store.molecules()]
+
+
 def test_a_killed_run_goes_on_and_nothing_is_done_twice(tmp_path: Path) -> None:
     script, path = tmp_path / "run.py", tmp_path / "killed.db"
     script.write_text(_RUN)
@@ -60,7 +66,7 @@ def test_a_killed_run_goes_on_and_nothing_is_done_twice(tmp_path: Path) -> None:
         for frame in task.run(XtbEngine())
         if frame.outcome == "ok"
     }
-    ((_, frames),) = read_labels(path)
+    ((_, frames),) = _read(path)
     assert sorted(frames["trajectory"]) == sorted(straight)
     for trajectory, positions, energy in zip(
         *(frames[key] for key in ("trajectory", "positions", "energy")), strict=True
@@ -73,7 +79,7 @@ def test_a_killed_run_goes_on_and_nothing_is_done_twice(tmp_path: Path) -> None:
 def test_two_workers_give_the_labels_of_one(tmp_path: Path) -> None:
     for n_workers in (1, 2):
         label(FEW, tmp_path / f"{n_workers}.db", n_workers=n_workers)
-    frames = [next(read_labels(tmp_path / f"{n_workers}.db"))[1] for n_workers in (1, 2)]
+    frames = [_read(tmp_path / f"{n_workers}.db")[0][1] for n_workers in (1, 2)]
     first, second = (one["energy"][np.argsort(one["trajectory"])] for one in frames)
     np.testing.assert_array_equal(first, second)
 
@@ -109,7 +115,7 @@ def test_geometries_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "minima.extxyz").write_text(text)
     done = label_geometries(tmp_path / "minima.extxyz", XtbEngine(), tmp_path / "a.db")
     assert done.n_labels == 4
-    found = {molecule.name: (molecule, frames) for molecule, frames in read_labels(tmp_path / "a.db")}
+    found = {molecule.name: (molecule, frames) for molecule, frames in _read(tmp_path / "a.db")}
     assert [(row.charge, row.multiplicity) for row, _ in found.values()] == [(0, 1), (-1, 1), (1, 3)]
     assert list(found) == ["water", "HO", "HO#2"]
     row, frames = found["water"]
@@ -120,3 +126,84 @@ def test_geometries_of_a_file(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.xyz"):
         label_geometries(tmp_path / "nothing.xyz", XtbEngine(), tmp_path / "a.db")
+
+
+_MOODY = """
+import os, pathlib
+from ase.calculators.lj import LennardJones
+
+
+class Moody(LennardJones):
+    def calculate(self, atoms=None, *others):
+        mood = pathlib.Path(__file__).with_name("mood").read_text()
+        if mood == "kill" and len(atoms) == 2:
+            os._exit(7)
+        if mood == "memory":
+            raise MemoryError("too little")
+        if mood == "refuse":
+            raise RuntimeError("[/no] not at this geometry")
+        super().calculate(atoms, *others)
+"""
+
+
+@pytest.fixture
+def moody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that says how the calculator of the module beside it shall behave; frames of an atom and of a pair."""
+    (tmp_path / "moody_for_tests.py").write_text(_MOODY)
+    (tmp_path / "frames.extxyz").write_text("2\nname=pair\nAr 0 0 0\nAr 1.2 0 0\n1\nname=atom\nAr 0 0 0\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "mood"
+
+
+def _label_moody() -> tuple[int, int, list[str], list[str]]:
+    """Return how many labels there are, how many tasks were done, and which failed for good or for now."""
+    done = label_geometries("frames.extxyz", AseEngine("moody_for_tests:Moody"), "a.db")
+    Console(file=StringIO()).print(done.table())
+    return done.n_labels, done.n_done, [key for key, _ in done.failed], [key for key, _ in done.unfinished]
+
+
+def test_a_task_whose_worker_died_is_tried_once_more(moody: Path) -> None:
+    moody.write_text("kill")
+    assert _label_moody() == (1, 1, [], ["pair/given/0000"])
+    moody.write_text("good")
+    assert _label_moody() == (2, 1, [], [])
+
+
+def test_a_task_that_kills_its_worker_twice_is_given_up(moody: Path) -> None:
+    moody.write_text("kill")
+    assert [_label_moody() for _ in range(3)] == [
+        (1, 1, [], ["pair/given/0000"]),
+        (1, 1, ["pair/given/0000"], []),
+        (1, 0, ["pair/given/0000"], []),
+    ]
+
+
+def test_failures_of_the_machine_are_tried_again_and_refusals_are_not(moody: Path) -> None:
+    moody.write_text("memory")
+    assert _label_moody() == _label_moody() == (0, 0, [], ["pair/given/0000", "atom/given/0000"])
+    moody.write_text("refuse")
+    assert _label_moody() == (0, 2, [], [])
+    moody.write_text("good")
+    assert _label_moody() == (0, 0, [], [])
+
+
+def test_a_wrong_call_ends_the_run_and_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "frames.extxyz").write_text("1\nname=atom\nAr 0 0 0\n1\nname=radical\nH 0 0 0\n")
+    with pytest.raises(InputError, match="no_such_module_anywhere"):
+        label_geometries(tmp_path / "frames.extxyz", AseEngine("no_such_module_anywhere:make"), tmp_path / "a.db")
+    assert not (tmp_path / "a.db").exists()
+    with pytest.raises(InputError, match="radical: Expected a multiplicity that fits 1 electrons"):
+        label_geometries(tmp_path / "frames.extxyz", XtbEngine(), tmp_path / "a.db")
+    assert _done(tmp_path / "a.db") == 1
+
+
+@pytest.mark.parametrize("limit", [0.0, float("nan")])
+def test_a_force_limit_is_above_zero(limit: float, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="force limit above 0"):
+        label_geometries(tmp_path / "none.xyz", XtbEngine(), tmp_path / "a.db", force_limit=limit)
+
+
+def test_workers_need_not_load_torch() -> None:
+    asked = "import sys; import pesx.labelling.label, pesx.engines.make; sys.exit('torch' in sys.modules)"
+    root = str(Path(__file__).parents[3])
+    assert subprocess.run([sys.executable, "-c", asked], env={**os.environ, "PYTHONPATH": root}).returncode == 0

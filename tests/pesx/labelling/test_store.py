@@ -1,11 +1,13 @@
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pesx.errors import InputError
-from pesx.labelling.store import Frame, LabelStore, LabelWriter, read_labels
+from pesx.labelling.store import Frame, LabelStore, LabelWriter
 
 META = {"level": "GFN2-xTB", "plan": "a"}
 NUMBERS = np.array([8, 1, 1])
@@ -33,9 +35,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     with LabelStore(tmp_path / "labels.db") as store:
         assert store.level == "GFN2-xTB"
         water, ion = store.molecules()
+        assert (water.name, water.charge, water.multiplicity) == ("water", 0, 1)
         np.testing.assert_array_equal(water.numbers, NUMBERS)
         assert (ion.name, ion.charge, ion.multiplicity) == ("ion", -1, 1)
-        assert store.smiles(water.id) == "O"
         frames = store.frames(water.id)
         np.testing.assert_array_equal(frames["positions"], [_frame(0).positions, _frame(2).positions])
         np.testing.assert_array_equal(frames["forces"], -frames["positions"])
@@ -46,7 +48,6 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert store.frames(ion.id)["forces"].shape == (0, 2, 3)
         assert store.counts() == [("water", "scanned", "no", 1), ("water", "scanned", "ok", 2)]
         assert store.failed_tasks() == [("two", "died")]
-    assert [molecule.name for molecule, _ in read_labels(tmp_path / "labels.db")] == ["water", "ion"]
 
 
 def test_a_file_can_be_read_while_it_grows(tmp_path: Path) -> None:
@@ -101,3 +102,60 @@ def test_unknown_molecules_are_named(tmp_path: Path) -> None:
     _fill(tmp_path / "labels.db")
     with LabelStore(tmp_path / "labels.db") as store, pytest.raises(InputError, match="came 9"):
         store.frames(9)
+
+
+def _other_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE meta (key TEXT, value TEXT)")
+
+
+def _text(path: Path) -> None:
+    path.write_text("1\n\nH 0 0 0\n")
+
+
+@pytest.mark.parametrize("make", [_other_database, _text])
+def test_other_files_are_neither_read_nor_touched(make: Callable[[Path], None], tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="pesx label"):
+        LabelStore(path)
+    with pytest.raises(InputError, match="pesx label"):
+        LabelWriter(path, META, notes={})
+    assert path.read_bytes() == before
+
+
+def test_a_folder_and_an_empty_file_are_no_labels(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="came the folder"):
+        LabelWriter(tmp_path, META, notes={})
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(InputError, match="is empty"):
+        LabelStore(tmp_path / "empty.db")
+
+
+def test_a_task_that_killed_two_workers_is_not_tried_a_third_time(tmp_path: Path) -> None:
+    path = tmp_path / "labels.db"
+    for again in (True, False):
+        with LabelWriter(path, META, notes={}) as writer:
+            assert writer.add_death("one") is again
+            assert writer.done() == set()
+
+
+def test_files_of_the_first_versions_can_be_continued(tmp_path: Path) -> None:
+    path = tmp_path / "labels.db"
+    _fill(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE deaths")
+    with LabelWriter(path, META, notes={}) as writer:
+        assert writer.add_death("three")
+
+
+def test_only_an_unused_file_of_its_own_is_discarded(tmp_path: Path) -> None:
+    with LabelWriter(tmp_path / "new.db", META, notes={}) as writer:
+        writer.discard()
+    assert list(tmp_path.iterdir()) == []
+    _fill(tmp_path / "labels.db")
+    with LabelWriter(tmp_path / "labels.db", META, notes={}) as writer:
+        writer.discard()
+    with LabelStore(tmp_path / "labels.db") as store:
+        assert len(store.frames(1)["energy"]) == 2

@@ -69,6 +69,8 @@ def test_classical_forces_are_minus_the_gradient_wherever_one_jumps(smiles: str)
         assert (forces * direction).sum() == pytest.approx(-rise / 2e-5, rel=1e-4, abs=1e-4)
 
 
-def test_rejects_what_is_no_smiles() -> None:
+@pytest.mark.parametrize("smiles", ["C(", "CC(C)(C)(C)C"])
+def test_rejects_what_is_no_smiles(smiles: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(MoleculeError, match="RDKit cannot read"):
-        make_template("wrong", "C(")
+        make_template("wrong", smiles)
+    assert capfd.readouterr() == ("", "")

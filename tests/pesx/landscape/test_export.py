@@ -166,7 +166,7 @@ def test_pathsample_without_all_frequencies_uses_none(tmp_path: Path):
         fill(store, [1.0, float("nan"), 3.0])
         export(store, "pathsample", tmp_path / "out")
     assert np.loadtxt(tmp_path / "out" / "min.data")[:, 1].tolist() == [0.0, 0.0, 0.0]
-    assert "not known" in (tmp_path / "out" / "units.txt").read_text()
+    assert "the lowest mode alone" in (tmp_path / "out" / "units.txt").read_text()
 
 
 @pytest.mark.parametrize("name", FORMATS)

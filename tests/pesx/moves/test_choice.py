@@ -45,5 +45,5 @@ def test_hops_without_a_move_count_for_none() -> None:
 
 @pytest.mark.parametrize("settings", [{"floor": -0.1}, {"forget": 0.0}, {"prior": 0.0}])
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
         Choice(**settings)

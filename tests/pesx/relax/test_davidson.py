@@ -18,6 +18,10 @@ class Springs:
     def __init__(self, second, at):
         self.second, self.at, self.n_products = second, at, 0
 
+    def __call__(self, positions):
+        """No search for modes needs energies or forces."""
+        raise AssertionError(positions.shape)
+
     def hessian(self, positions):
         apart = (self.at.nan_to_num(9.0) - positions.nan_to_num(9.0)[:, None]).abs().sum(dim=(2, 3))
         assert (apart.amin(dim=1) < 1e-3).all()

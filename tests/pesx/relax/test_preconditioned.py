@@ -185,5 +185,5 @@ def test_replicas_may_leave_and_the_rest_go_on() -> None:
 
 @pytest.mark.parametrize("wrong", [{"memory": 0}, {"refresh": 0}, {"max_step": 0.0}, {"max_rise": -1.0}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="preconditioned"):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
         replace(RELAXER, **wrong)

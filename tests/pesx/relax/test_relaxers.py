@@ -13,7 +13,7 @@ from pesx.relax.staged import Staged
 from pesx.state import Evaluation
 from pesx.testing import check_stepper
 
-RELAXERS = [Fire(), Fire(is_unbiased=True), Lbfgs(memory=6), Staged(), Staged(switch=20.0)]
+RELAXERS = [Fire(), Lbfgs(memory=6), Staged(), Staged(switch=20.0)]
 TIGHT = Convergence(fmax=1e-6, max_steps=3000)
 
 

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pesx.errors import InputError
-from pesx.training.dataset import load, without_hot_frames
+from pesx.training.dataset import load, merge, without_hot_frames
 
 
 class Source:
@@ -15,7 +17,6 @@ class Source:
             "positions": random.normal(size=(4, 3, 3)),
             "energy": np.arange(4.0),
             "forces": random.normal(size=(4, 3, 3)),
-            "source": np.full(4, "md"),
             "temperature": np.full(4, 300.0),
             "trajectory": np.array(["a", "a", "b", "b"]),
         } | changes
@@ -26,6 +27,23 @@ class Source:
     def frames(self, molecule_id):
         assert molecule_id == 7
         return self.arrays
+
+
+def test_merged_frames_of_one_molecule_come_together_and_their_trajectories_stay_apart():
+    one, other = load(Source()), load(Source(numbers=[8, 1, 6]))
+    merged = merge([one, one, other])
+    assert [len(molecule) for molecule in merged.molecules] == [8, 4]
+    together = merged.molecules[0].trajectory
+    assert set(together[:4]).isdisjoint(together[4:])
+    assert together[4] == together[5] != together[6]
+    np.testing.assert_array_equal(merged.molecules[0].forces[4:], one.molecules[0].forces)
+    assert merge([one]).digest() == one.digest()
+
+
+def test_levels_are_not_mixed():
+    one = load(Source())
+    with pytest.raises(InputError, match="gfn2, toy"):
+        merge([one, replace(one, level="gfn2")])
 
 
 def test_load_keeps_frames_and_numbers_trajectories():

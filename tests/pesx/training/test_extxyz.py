@@ -45,6 +45,17 @@ def test_a_frame_without_forces_is_named(tmp_path):
         ExtxyzFrames(path, level="made up")
 
 
+@pytest.mark.parametrize(
+    ("bad", "words"), [("charge=abc", "charge, came 'abc'"), ("temperature=hot", "temperature.*came 'hot'")]
+)
+def test_what_is_no_number_is_named_with_its_frame(tmp_path, bad, words):
+    path = tmp_path / "frames.xyz"
+    frame = HYDROGEN.format(spin="spin")
+    path.write_text(frame + frame.replace("charge=1", bad))
+    with pytest.raises(InputError, match=rf"frames\.xyz, frame 1: .*{words}"):
+        ExtxyzFrames(path, level="made up")
+
+
 def test_not_a_file(tmp_path):
     with pytest.raises(InputError, match=r"nothing\.xyz"):
         ExtxyzFrames(tmp_path / "nothing.xyz", level="made up")

@@ -3,9 +3,9 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from pesx.errors import RunFolderError
+from pesx.errors import RunFolderError, WrongFolderError
 from pesx.training.muon import Muon
-from pesx.training.resume import Position, load_state, save_state
+from pesx.training.resume import Position, Trained, load_state, save_state
 
 IDENTITY = {"data": "abc", "model": {"degrees": (1, 2)}, "seed": 3}
 AT = Position(step=7, epoch=1, batch=2, elapsed=1.5, skipped=1, best_score=0.25, best_step=5)
@@ -22,12 +22,12 @@ def trained(seed, n_steps):
         model(torch.randn(4, 3)).square().sum().backward()
         optimiser.step()
         muon.step()
-    return {"model": model, "averaged": averaged, "optimisers": [optimiser, muon]}
+    return Trained(model, averaged, [optimiser, muon])
 
 
 @pytest.fixture
 def path(tmp_path):
-    save_state(tmp_path / "state", AT, **trained(0, 3), identity=IDENTITY)
+    save_state(tmp_path / "state", AT, trained(0, 3), identity=IDENTITY)
     return tmp_path / "state"
 
 
@@ -37,10 +37,10 @@ def same(one, other):
 
 def test_everything_comes_back(path):
     before, after = trained(0, 3), trained(1, 0)
-    assert asdict(load_state(path, **after, identity=IDENTITY)) == asdict(AT)
-    for name in ("model", "averaged"):
-        assert same(before[name].state_dict(), after[name].state_dict())
-    for one, other in zip(before["optimisers"], after["optimisers"], strict=True):
+    assert asdict(load_state(path, after, identity=IDENTITY)) == asdict(AT)
+    assert same(before.model.state_dict(), after.model.state_dict())
+    assert same(before.averaged.state_dict(), after.averaged.state_dict())
+    for one, other in zip(before.optimisers, after.optimisers, strict=True):
         assert one.state_dict()["state"]
         for index, moments in one.state_dict()["state"].items():
             assert same(moments, other.state_dict()["state"][index])
@@ -48,34 +48,40 @@ def test_everything_comes_back(path):
 
 def test_a_resumed_optimiser_makes_the_step_of_one_that_went_on(path):
     one, other = trained(0, 3), trained(1, 0)
-    load_state(path, **other, identity=IDENTITY)
+    load_state(path, other, identity=IDENTITY)
     for parts in (one, other):
-        parts["model"].zero_grad()
-        parts["model"](torch.ones(4, 3)).square().sum().backward()
-        for optimiser in parts["optimisers"]:
+        parts.model.zero_grad()
+        parts.model(torch.ones(4, 3)).square().sum().backward()
+        for optimiser in parts.optimisers:
             optimiser.step()
-    assert same(one["model"].state_dict(), other["model"].state_dict())
+    assert same(one.model.state_dict(), other.model.state_dict())
 
 
 def test_saving_replaces_the_file_as_a_whole(path):
-    save_state(path, Position(step=9), **trained(2, 1), identity=IDENTITY)
-    assert load_state(path, **trained(1, 0), identity=IDENTITY).step == 9
+    save_state(path, Position(step=9), trained(2, 1), identity=IDENTITY)
+    assert load_state(path, trained(1, 0), identity=IDENTITY).step == 9
     assert [file.name for file in path.parent.iterdir()] == ["state"]
 
 
 @pytest.mark.parametrize("changed", IDENTITY)
 def test_another_run_is_refused_and_what_differs_is_named(path, changed):
-    with pytest.raises(RunFolderError, match=f"same {changed},"):
-        load_state(path, **trained(1, 0), identity=IDENTITY | {changed: "other"})
+    with pytest.raises(WrongFolderError, match=f"same {changed},"):
+        load_state(path, trained(1, 0), identity=IDENTITY | {changed: "other"})
+
+
+@pytest.mark.parametrize("missing", IDENTITY)
+def test_a_run_that_says_more_of_itself_is_another(path, missing):
+    with pytest.raises(WrongFolderError, match=f"same {missing},"):
+        load_state(path, trained(1, 0), identity={key: IDENTITY[key] for key in IDENTITY if key != missing})
 
 
 def test_another_format_is_refused(path, monkeypatch):
     monkeypatch.setattr("pesx.training.resume.FORMAT", "0")
     with pytest.raises(RunFolderError, match="format 0"):
-        load_state(path, **trained(1, 0), identity=IDENTITY)
+        load_state(path, trained(1, 0), identity=IDENTITY)
 
 
 def test_half_a_file_is_refused(path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(RunFolderError, match="cannot be read"):
-        load_state(path, **trained(1, 0), identity=IDENTITY)
+        load_state(path, trained(1, 0), identity=IDENTITY)

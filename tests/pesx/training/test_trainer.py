@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from pesx.errors import InputError, RunFolderError
+from pesx.errors import InputError, RunFolderError, WrongFolderError
 from pesx.so3krates import checkpoint
-from pesx.so3krates.model import So3kratesSettings
+from pesx.so3krates.model import So3krates, So3kratesSettings
 from pesx.training import trainer
 from pesx.training.dataset import Dataset, MoleculeFrames
 from pesx.training.evaluate import evaluate
@@ -102,6 +102,25 @@ def test_training_learns_springs(data, tmp_path, seed):
     assert model.settings.levels == ("springs",)
 
 
+def test_a_training_can_begin_with_a_model_and_keeps_its_references(data, tmp_path):
+    start, _ = checkpoint.load(train(SETTINGS, data, tmp_path / "first"))
+    shifted = Dataset(data.level, tuple(replace(m, energy=m.energy + 0.01) for m in data.molecules))
+    settings = replace(SETTINGS, n_steps=1, learning_rate=1e-9)
+    path = train(settings, shifted, tmp_path / "second", start=start)
+    model, card = checkpoint.load(path)
+    assert card["run"]["start"] == checkpoint.model_hash(start)
+    for name, tensor in start.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=1e-6)
+    with pytest.raises(WrongFolderError, match="same start"):
+        train(settings, shifted, tmp_path / "second", resume=True)
+
+
+def test_a_start_of_another_shape_is_refused(data, tmp_path):
+    other = So3krates(replace(MODEL_SETTINGS, n_layers=2, levels=(data.level,)))
+    with pytest.raises(InputError, match="n_layers"):
+        train(SETTINGS, data, tmp_path, start=other)
+
+
 def test_evaluation_groups_and_offsets(data, tmp_path):
     model, _ = checkpoint.load(train(SETTINGS, data, tmp_path))
     plain = evaluate(model, data)
@@ -120,15 +139,56 @@ def test_evaluation_groups_and_offsets(data, tmp_path):
 
 def test_a_running_folder_is_not_overwritten(data, tmp_path):
     train(SETTINGS, data, tmp_path)
-    with pytest.raises(RunFolderError, match="Resume"):
+    with pytest.raises(WrongFolderError, match="Resume"):
         train(SETTINGS, data, tmp_path)
 
 
 def test_resume_refuses_other_data(data, tmp_path):
     train(SETTINGS, data, tmp_path)
     other = Dataset(data.level, (springs([8, 1, 1], 40, 5), springs([6, 1, 1, 1, 1], 40, 6)))
-    with pytest.raises(RunFolderError, match="same data"):
+    with pytest.raises(WrongFolderError, match="same data"):
         train(SETTINGS, other, tmp_path, resume=True)
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A folder with a training that is over; resumed without more steps it does nothing."""
+    folder = tmp_path_factory.mktemp("finished")
+    train(SETTINGS, data, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("max_force", {"max_force": 8.0}),
+        ("validation_fraction", {"validation_fraction": 0.4}),
+        ("batch_frames", {"batch_frames": 3}),
+        ("batch_pairs", {"batch_pairs": 31}),
+        ("weight_decay", {"weight_decay": 0.1}),
+        ("seed", {"seed": 1}),
+        (r"loss\.energy_weight", {"loss": LossSettings(energy_weight=0.3)}),
+        (r"model\.cutoff", {"model": replace(MODEL_SETTINGS, cutoff=3.9)}),
+    ],
+)
+def test_resume_refuses_other_settings_and_names_them(data, finished, name, settings):
+    with pytest.raises(WrongFolderError, match=f"same .*{name},"):
+        train(replace(SETTINGS, **settings), data, finished, resume=True)
+
+
+def test_resume_refuses_another_split_of_the_same_frames(data, tmp_path):
+    train(SETTINGS, data, tmp_path)
+    regrouped = Dataset(data.level, tuple(replace(m, trajectory=m.trajectory[::-1] // 2) for m in data.molecules))
+    assert regrouped.digest() == data.digest()
+    with pytest.raises(WrongFolderError, match="same held-out frames"):
+        train(SETTINGS, regrouped, tmp_path, resume=True)
+
+
+def test_a_training_can_be_prolonged(data, tmp_path):
+    train(SETTINGS, data, tmp_path)
+    longer = replace(SETTINGS, n_steps=16, validate_every=4, checkpoint_every_s=5.0)
+    _, card = checkpoint.load(train(longer, data, tmp_path, resume=True))
+    assert card["run"]["step"] == 16
 
 
 def test_a_damaged_state_is_named(data, tmp_path):
