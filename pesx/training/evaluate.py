@@ -65,6 +65,8 @@ def evaluate(model: So3krates, dataset: Dataset) -> list[Errors]:
         Errors of all frames, then of each molecule, then of each molecule at each temperature.
     """
     model.check_elements(torch.tensor(dataset.elements))
+    for molecule in dataset.molecules:
+        model.check_electrons(molecule.charge, molecule.multiplicity)
     known = model.head().reference_energies.tolist()
     references = References({number: known[number] for number in dataset.elements}, len(dataset.elements))
     table = FrameTable(dataset, references, cutoff=model.settings.cutoff)

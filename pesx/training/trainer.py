@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pesx.config import to_table
 from pesx.errors import InputError, RunFolderError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.model import So3krates
@@ -144,11 +143,13 @@ class _Run:
             torch.manual_seed(settings.seed)
             self.model = So3krates(replace(settings.model, levels=(prepared.training.level,)))
         self.model.check_elements(torch.tensor(prepared.training.elements))
+        for molecule in (*prepared.training.molecules, *prepared.validation.molecules):
+            self.model.check_electrons(molecule.charge, molecule.multiplicity)
         self.model.set_reference_energies(prepared.references.energies)
         self.averaged = copy.deepcopy(self.model)
         self.optimisers = make_optimisers(self.model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.loss_step: LossStep = make_loss_step(self.model, settings, prepared.table)
-        self._identity = {"data": prepared.digest, "model": to_table(settings.model), "seed": settings.seed}
+        self._identity = {"data": prepared.digest, "model": settings.model.identity(), "seed": settings.seed}
         n_validation = len(prepared.validation_table)
         # Weights are to be chosen by the frames a molecule visits; a few hot ones would drown them in the mean.
         order = frame_order(n_validation, seed=settings.seed, epoch=0)
