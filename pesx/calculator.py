@@ -22,10 +22,13 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
         model: A model file; None for the model that comes with pesx.
         device: "cpu", "cuda", or "auto" for a GPU if there is one.
         dtype: "float32" or "float64"; for second derivatives take float64. Energies are summed in float64 in both.
+        charge: Total charge, e; None for ``atoms.info["charge"]``, and 0 where there is none.
+        multiplicity: 2S+1; None for ``atoms.info["multiplicity"]``, and 1 where there is none.
+        long_range_cutoff: Of electrostatics and dispersion, angstrom; None for that of the model.
 
     Raises:
         CheckpointError: The file cannot be read.
-        ConfigError: The precision is unknown.
+        ConfigError: The precision is unknown, or the model has no long-range part that could be cut off.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
@@ -35,6 +38,10 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
         model: str | os.PathLike[str] | None = None,
         device: str = "auto",
         dtype: str = "float32",
+        *,
+        charge: int | None = None,
+        multiplicity: int | None = None,
+        long_range_cutoff: float | None = None,
     ) -> None:
         super().__init__()
         if dtype not in DTYPES:
@@ -42,7 +49,10 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
         self._dtype = DTYPES[dtype]
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._model, self.card = load(model)
-        self._potentials: dict[tuple[int, ...], LearnedPotential] = {}
+        if long_range_cutoff is not None:
+            self._model = self._model.with_long_range_cutoff(long_range_cutoff)
+        self._charge, self._multiplicity = charge, multiplicity
+        self._potentials: dict[tuple[tuple[int, ...], int, int], LearnedPotential] = {}
 
     def calculate(
         self,
@@ -53,7 +63,7 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
         """Evaluate the energy and forces of the atoms; ASE calls this.
 
         Raises:
-            InputError: The atoms are periodic, or the model does not know an element.
+            InputError: The atoms are periodic, or the model does not know an element, or the charge or spin.
         """
         super().calculate(atoms, list(properties), list(system_changes))
         if self.atoms.pbc.any():
@@ -61,16 +71,33 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
                 f"Expected a molecule in vacuum, came pbc={self.atoms.pbc.tolist()}; set atoms.pbc = False."
             )
         positions = torch.tensor(self.atoms.positions, dtype=self._dtype)[None]
-        found = self._bind(tuple(self.atoms.numbers.tolist()))(positions)
+        found = self._bind(self.atoms)(positions)
         self.results: dict[str, Any] = {
             "energy": float(found.energy[0]),
             "forces": found.forces[0].double().numpy(),
         }
 
-    def _bind(self, numbers: tuple[int, ...]) -> LearnedPotential:
-        if numbers not in self._potentials:
-            self._potentials = {numbers: LearnedPotential(self._model, torch.tensor(numbers), device=self._device)}
-        return self._potentials[numbers]
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Return what has changed since the last evaluation; charge and multiplicity in ``atoms.info`` count too."""
+        changes: list[str] = super().check_state(atoms, tol)
+        if self.atoms is not None and self._electrons(atoms) != self._electrons(self.atoms):
+            changes.append("info")
+        return changes
+
+    def _electrons(self, atoms: Atoms) -> tuple[int, int]:
+        charge = atoms.info.get("charge", 0) if self._charge is None else self._charge
+        multiplicity = atoms.info.get("multiplicity", 1) if self._multiplicity is None else self._multiplicity
+        return round(charge), round(multiplicity)
+
+    def _bind(self, atoms: Atoms) -> LearnedPotential:
+        numbers = tuple(atoms.numbers.tolist())
+        charge, multiplicity = self._electrons(atoms)
+        key = (numbers, charge, multiplicity)
+        if key not in self._potentials:
+            electrons = {"charge": charge, "multiplicity": multiplicity}
+            potential = LearnedPotential(self._model, torch.tensor(numbers), device=self._device, **electrons)
+            self._potentials = {key: potential}
+        return self._potentials[key]
 
 
 __all__ = ["PesxCalculator"]

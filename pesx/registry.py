@@ -169,12 +169,8 @@ def _said(error: Exception) -> str:
 
 def _so3krates(molecule: Molecule, model: str | None, device: str) -> tuple[Potential, Source]:
     network, _ = checkpoint.load(model)
-    potential = LearnedPotential(network, molecule.numbers, device=device)
-    if molecule.charge != 0 or molecule.multiplicity != 1:
-        raise InputError(
-            f"Expected a neutral closed-shell molecule for a model without charge embedding; came charge {molecule.charge} "
-            f"and multiplicity {molecule.multiplicity}. Use an engine such as gfn2 instead."
-        )
+    electrons = {"charge": molecule.charge, "multiplicity": molecule.multiplicity}
+    potential = LearnedPotential(network, molecule.numbers, device=device, **electrons)
     return potential, Source("so3krates", network.settings.levels[0], checkpoint.model_hash(network))
 
 

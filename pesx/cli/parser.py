@@ -56,6 +56,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "export": _export(commands),
         "label": _label(commands),
         "train": _train(commands),
+        "model": _model(commands),
         "plugins": _plugins(commands),
     }
     arguments, unknown = parser.parse_known_args(argv)
@@ -192,6 +193,27 @@ def _train(commands: "_Commands[_Parser]") -> _Parser:
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its checkpoints go")
     parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
     parser.add_argument("--threads", type=_whole, metavar="N", help="processor threads (those of the settings)")
+    return parser
+
+
+def _model(commands: "_Commands[_Parser]") -> _Parser:
+    epilog = (
+        "examples:\n"
+        "  pesx model import so3lr params.pkl --out so3lr.safetensors    weights of SO3LR, from its package\n"
+        "  pesx model info so3lr.safetensors --json\n"
+    )
+    parser = _command(
+        commands, "model", "import a model of another program, or say what is in a model file", epilog=epilog
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+    bring = _command(actions, "import", "turn the parameters of another program into a model file")
+    bring.add_argument("kind", metavar="so3lr", help="what the parameters are of")
+    bring.add_argument("path", metavar="PATH", help="params.pkl of the SO3LR package, its folder, or an npz file")
+    bring.add_argument("--out", required=True, metavar="FILE.safetensors", help="the model file")
+    bring.add_argument("--json", action="store_true", help="print what is in it as JSON")
+    info = _command(actions, "info", "say what is in a model file")
+    info.add_argument("file", metavar="FILE", help="the model file")
+    info.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 

@@ -26,11 +26,13 @@ class LearnedPotential:
         numbers: Atomic numbers of the molecule.
         device: Where the network runs; positions may live elsewhere.
         level: Which level of theory of the model.
+        charge: Total charge, e.
+        multiplicity: 2S+1.
         max_pairs_per_chunk: Pairs of atoms treated at once; bounds the memory. On a CPU a chunk should fit its cache.
         n_threads: Chunks treated at the same time on a CPU; None for as many as torch may use threads.
 
     Raises:
-        InputError: The model does not know an element of the molecule.
+        InputError: The model does not know an element of the molecule, or has no embedding for its charge or spin.
     """
 
     def __init__(
@@ -40,11 +42,15 @@ class LearnedPotential:
         *,
         device: torch.device | str = "cpu",
         level: int = 0,
+        charge: int = 0,
+        multiplicity: int = 1,
         max_pairs_per_chunk: int | None = None,
         n_threads: int | None = None,
     ) -> None:
         model.check_elements(numbers)
+        model.check_electrons(charge, multiplicity)
         self._model = model
+        self._electrons = {"charge": charge, "n_unpaired": multiplicity - 1}
         self._device = torch.device(device)
         self._numbers = numbers.to(self._device, torch.long)
         self._level = level
@@ -65,7 +71,7 @@ class LearnedPotential:
         parts = run_all(self._evaluate, chunks, n_threads=self._n_threads)
         return Evaluation(torch.cat([energy for energy, _ in parts]), torch.cat([forces for _, forces in parts]))
 
-    def hessian(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+    def hessian(self, positions: Positions) -> Float[Tensor, "B D D"]:
         """Return the exact second derivatives of the energy, eV/angstrom^2; a non-finite replica gets NaN.
 
         They have the precision of the positions; float32 is good to about 1e-3. One backward pass through the forces per
@@ -123,7 +129,7 @@ class LearnedPotential:
             (gradient,) = torch.autograd.grad(energy.sum(), moved, create_graph=True)
         return moved, gradient
 
-    def _second_derivatives(self, positions: Positions) -> Float[Tensor, "B 3N 3N"]:
+    def _second_derivatives(self, positions: Positions) -> Float[Tensor, "B D D"]:
         moved, gradient = self._differentiable_gradient(positions)
         with torch.inference_mode(False), torch.enable_grad():
             columns = gradient.flatten(1).sum(dim=0)
@@ -134,7 +140,8 @@ class LearnedPotential:
     def _energy(self, positions: Positions) -> tuple[Positions, Energies]:
         model = self._copy(positions.dtype)
         moved = positions.detach().to(self._device, copy=True).requires_grad_()
-        return moved, model(replicas(self._numbers, moved, model.settings.cutoff), self._level)
+        graph = replicas(self._numbers, moved, model.settings.cutoff, **self._electrons)
+        return moved, model(graph, self._level)
 
     def _copy(self, dtype: torch.dtype) -> So3krates:
         if dtype not in self._copies:

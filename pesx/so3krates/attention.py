@@ -11,16 +11,12 @@ features / heads and features / degrees are such multiples too.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from pesx.so3krates.settings import So3kratesSettings
 from pesx.typing import Float, Int, Tensor
-
-if TYPE_CHECKING:
-    from pesx.so3krates.model import So3kratesSettings
-
 
 ALIGNMENT = 4
 """Rows and columns of matrix products are padded with zeros to a multiple of this."""
@@ -113,7 +109,7 @@ class Filter(nn.Module):
         first: Whether this is the first layer, before which Euclidean variables are zero and so have nothing to say.
     """
 
-    def __init__(self, settings: "So3kratesSettings", *, first: bool) -> None:
+    def __init__(self, settings: So3kratesSettings, *, first: bool) -> None:
         super().__init__()
         narrow = settings.features // 4
         self.radial_in = nn.Linear(settings.n_radial, settings.features)
@@ -148,7 +144,7 @@ class HeadLinear(nn.Module):
 class Coefficients(nn.Module):
     """Attention coefficients of all directed pairs, one per head; without softmax."""
 
-    def __init__(self, settings: "So3kratesSettings", n_heads: int, *, first: bool) -> None:
+    def __init__(self, settings: So3kratesSettings, n_heads: int, *, first: bool) -> None:
         super().__init__()
         self.heads = (n_heads, settings.features // n_heads)
         self.query = HeadLinear(settings.features, n_heads)
@@ -176,7 +172,7 @@ class Attention(nn.Module):
         first: Whether this is the first layer.
     """
 
-    def __init__(self, settings: "So3kratesSettings", contraction: Contraction, *, first: bool) -> None:
+    def __init__(self, settings: So3kratesSettings, contraction: Contraction, *, first: bool) -> None:
         super().__init__()
         self.heads = (settings.n_heads, settings.features // settings.n_heads)
         self.feature = Coefficients(settings, settings.n_heads, first=first)

@@ -13,11 +13,10 @@ from safetensors.torch import save_file
 
 from pesx.errors import CheckpointError, ConfigError
 from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.so3krates.upgrade import VERSION, upgraded
 from pesx.typing import Tensor
 
 FORMAT = "pesx-so3krates"
-VERSION = 1
-"""Raised when an older pesx could no longer read the file rightly."""
 
 UNITS = {"energy": "eV", "length": "angstrom"}
 
@@ -73,8 +72,7 @@ def load(path: str | os.PathLike[str] | None = None) -> tuple[So3krates, Card]:
         raise CheckpointError(
             f"Expected in {path} the weights that its settings call for, came others; write the file anew."
         ) from error
-    card: Card = json.loads(metadata.get("card", "{}"))
-    return model, card
+    return model, _read_card(path, metadata)
 
 
 def packaged_model() -> tuple[So3krates, Card]:
@@ -94,11 +92,32 @@ def packaged_model() -> tuple[So3krates, Card]:
 
 def model_hash(model: So3krates) -> str:
     """Return the SHA-256 of settings and weights as hexadecimal digits: equal for models that give equal energies."""
-    digest = hashlib.sha256(json.dumps(model.settings.as_dict(), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(model.settings.identity(), sort_keys=True).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a model file says about itself, as JSON values.
+
+    Raises:
+        CheckpointError: As for :func:`load`.
+    """
+    path = Path(path)
+    model, card = load(path)
+    metadata, _ = _read(path)
+    return {
+        "file": str(path),
+        "version": int(metadata["version"]),
+        "hash": model_hash(model),
+        "weights": sum(weight.numel() for weight in model.parameters()),
+        "precision": str(model.embedding.weight.dtype).removeprefix("torch."),
+        "units": json.loads(metadata.get("units", "{}")),
+        "settings": model.settings.as_dict(),
+        "card": card,
+    }
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -120,15 +139,27 @@ def _build(path: Path, metadata: dict[str, str]) -> So3krates:
             f"Expected a pesx model in {path} (format {FORMAT!r}), came a safetensors file of format "
             f"{metadata.get('format')!r}; only files written by pesx can be read."
         )
-    version = int(metadata.get("version", "0"))
-    if version > VERSION:
+    text = metadata.get("version", "")
+    if not text.isdecimal() or int(text) == 0:
+        raise CheckpointError(f"Expected the number of a version in {path}, came {text!r}; write the file anew.")
+    if int(text) > VERSION:
         raise CheckpointError(
-            f"Expected version {VERSION} or older in {path}, came {version}; update pesx to read this model."
+            f"Expected version {VERSION} or older in {path}, came {text}; update pesx to read this model."
         )
     try:
-        return So3krates(So3kratesSettings.from_dict(json.loads(metadata["settings"])))
-    except (ConfigError, KeyError, ValueError) as error:
+        return So3krates(So3kratesSettings.from_dict(upgraded(json.loads(metadata["settings"]), int(text))))
+    except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"Expected valid settings in {path}, came others: {error}") from error
+
+
+def _read_card(path: Path, metadata: dict[str, str]) -> Card:
+    try:
+        card: Card = json.loads(metadata.get("card", "{}"))
+    except ValueError as error:
+        raise CheckpointError(
+            f"Expected the model card in {path} as JSON, came: {error}; write the file anew."
+        ) from error
+    return card
 
 
 __all__ = ["PACKAGED", "Card", "load", "model_hash", "packaged_model", "save"]

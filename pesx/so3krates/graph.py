@@ -13,6 +13,9 @@ import torch
 from pesx.errors import InputError
 from pesx.typing import Float, Int, Positions, Tensor
 
+CLOSEST = 1e-3
+"""Angstrom. Distances below count as this, so that coincident atoms have finite gradients."""
+
 
 @dataclass(frozen=True)
 class GraphBatch:
@@ -27,6 +30,8 @@ class GraphBatch:
         pair_j: Second atom of each pair.
         n_molecules: How many molecules.
         width: Atoms of the largest molecule, the width of the padded table.
+        charge: Total charge of each molecule, e; None where all are neutral.
+        n_unpaired: Unpaired electrons of each molecule; None where there are none.
     """
 
     positions: Float[Tensor, "A 3"]
@@ -37,6 +42,8 @@ class GraphBatch:
     pair_j: Int[Tensor, "P"]
     n_molecules: int
     width: int
+    charge: Float[Tensor, "G"] | None = None
+    n_unpaired: Float[Tensor, "G"] | None = None
 
     @property
     def is_dense(self) -> bool:
@@ -51,6 +58,11 @@ class GraphBatch:
     def mean_neighbours(self) -> float:
         """Average number of neighbours of an atom; the usual normalisation of attention coefficients."""
         return 2.0 * len(self.pair_i) / max(1, len(self.numbers))
+
+
+def lengths(vectors: Float[Tensor, "P 3"]) -> Float[Tensor, "P"]:
+    """Return the lengths of vectors, angstrom, and :data:`CLOSEST` for shorter ones."""
+    return vectors.square().sum(dim=-1).clamp(min=CLOSEST * CLOSEST).sqrt()
 
 
 def neighbour_pairs(positions: Positions, cutoff: float) -> tuple[Int[Tensor, "P"], Int[Tensor, "P"], Int[Tensor, "P"]]:
@@ -72,13 +84,17 @@ def neighbour_pairs(positions: Positions, cutoff: float) -> tuple[Int[Tensor, "P
     return replica, first[pair], second[pair]
 
 
-def replicas(numbers: Int[Tensor, "N"], positions: Positions, cutoff: float) -> GraphBatch:
+def replicas(
+    numbers: Int[Tensor, "N"], positions: Positions, cutoff: float, *, charge: int = 0, n_unpaired: int = 0
+) -> GraphBatch:
     """Build the batch of several geometries of one molecule.
 
     Args:
         numbers: Atomic numbers.
         positions: Angstrom; gradients flow through.
         cutoff: Angstrom.
+        charge: Total charge, e.
+        n_unpaired: Unpaired electrons.
     """
     n_replicas, n_atoms, _ = positions.shape
     replica, first, second = neighbour_pairs(positions, cutoff)
@@ -92,6 +108,8 @@ def replicas(numbers: Int[Tensor, "N"], positions: Positions, cutoff: float) -> 
         pair_j=replica * n_atoms + second,
         n_molecules=n_replicas,
         width=n_atoms,
+        charge=positions.new_full((n_replicas,), charge) if charge else None,
+        n_unpaired=positions.new_full((n_replicas,), n_unpaired) if n_unpaired else None,
     )
 
 
@@ -101,6 +119,8 @@ def collate(
     cutoff: float,
     *,
     pairs: Sequence[tuple[Int[Tensor, "_"], Int[Tensor, "_"]]] | None = None,
+    charges: Sequence[int] | None = None,
+    n_unpaired: Sequence[int] | None = None,
 ) -> GraphBatch:
     """Build the batch of different molecules, one geometry each.
 
@@ -109,6 +129,8 @@ def collate(
         positions: Angstrom, of each molecule; gradients flow through.
         cutoff: Angstrom.
         pairs: First and second atoms of the pairs within the cutoff, if they are known from before.
+        charges: Total charge of each molecule, e; None where all are neutral.
+        n_unpaired: Unpaired electrons of each molecule; None where there are none.
 
     Raises:
         InputError: The batch is empty, or atoms and positions do not fit together.
@@ -140,7 +162,9 @@ def collate(
         pair_j=torch.cat([j for _, j in pairs]) + offset,
         n_molecules=len(sizes),
         width=width,
+        charge=None if charges is None else positions[0].new_tensor(charges),
+        n_unpaired=None if n_unpaired is None else positions[0].new_tensor(n_unpaired),
     )
 
 
-__all__ = ["GraphBatch", "collate", "neighbour_pairs", "replicas"]
+__all__ = ["CLOSEST", "GraphBatch", "collate", "lengths", "neighbour_pairs", "replicas"]

@@ -1,21 +1,17 @@
 """One layer: attention between atoms, then exchange between the two kinds of variables within each atom."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import nn
 
 from pesx.so3krates.attention import Attention, Contraction, Pairs
+from pesx.so3krates.settings import So3kratesSettings
 from pesx.typing import Float, Tensor
-
-if TYPE_CHECKING:
-    from pesx.so3krates.model import So3kratesSettings
 
 
 class Exchange(nn.Module):
     """A linear map from features and invariants to a change of the features and a scale of each degree."""
 
-    def __init__(self, settings: "So3kratesSettings", contraction: Contraction) -> None:
+    def __init__(self, settings: So3kratesSettings, contraction: Contraction) -> None:
         super().__init__()
         self.sizes = [settings.features, contraction.n_degrees]
         self.mix = nn.Linear(sum(self.sizes), sum(self.sizes))
@@ -31,12 +27,17 @@ class Exchange(nn.Module):
 
 
 class ResidualMlp(nn.Module):
-    """x + W2 silu(W1 silu(x))."""
+    """x + W2 silu(W1 silu(x)).
 
-    def __init__(self, features: int) -> None:
+    Args:
+        features: Width.
+        bias: Whether the two maps have biases; without them 0 stays 0.
+    """
+
+    def __init__(self, features: int, *, bias: bool = True) -> None:
         super().__init__()
-        self.first = nn.Linear(features, features)
-        self.second = nn.Linear(features, features)
+        self.first = nn.Linear(features, features, bias=bias)
+        self.second = nn.Linear(features, features, bias=bias)
 
     def forward(self, x: Float[Tensor, "A F"]) -> Float[Tensor, "A F"]:
         """Return the refined features."""
@@ -46,7 +47,7 @@ class ResidualMlp(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention, optional normalisation, optional residual network, exchange.
+    """Attention, then exchange; after each an optional residual network, and an optional normalisation of the features.
 
     Args:
         settings: Of the model.
@@ -54,12 +55,14 @@ class Layer(nn.Module):
         first: Whether this is the first layer, before which Euclidean variables are zero.
     """
 
-    def __init__(self, settings: "So3kratesSettings", contraction: Contraction, *, first: bool) -> None:
+    def __init__(self, settings: So3kratesSettings, contraction: Contraction, *, first: bool) -> None:
         super().__init__()
         self.attention = Attention(settings, contraction, first=first)
-        self.norm = nn.LayerNorm(settings.features) if settings.layer_norm else nn.Identity()
+        self.norm = _norm(settings) if settings.layer_norm else nn.Identity()
         self.refine = ResidualMlp(settings.features) if settings.residual_mlp else nn.Identity()
         self.exchange = Exchange(settings, contraction)
+        self.refine_2 = ResidualMlp(settings.features) if settings.residual_mlp_2 else nn.Identity()
+        self.norm_2 = _norm(settings) if settings.layer_norm_2 else nn.Identity()
 
     def forward(
         self, x: Float[Tensor, "A F"], euclidean: Float[Tensor, "A M"] | None, pairs: Pairs
@@ -67,8 +70,12 @@ class Layer(nn.Module):
         """Return features and Euclidean variables after this layer; ``euclidean`` is None before the first."""
         message, turned = self.attention(x, euclidean, pairs)
         refined = self.refine(self.norm(x + message))
-        mixed: tuple[Tensor, Tensor] = self.exchange(refined, turned if euclidean is None else euclidean + turned)
-        return mixed
+        mixed, scaled = self.exchange(refined, turned if euclidean is None else euclidean + turned)
+        return self.norm_2(self.refine_2(mixed)), scaled
+
+
+def _norm(settings: So3kratesSettings) -> nn.LayerNorm:
+    return nn.LayerNorm(settings.features, eps=settings.layer_norm_epsilon)
 
 
 __all__ = ["Exchange", "Layer", "ResidualMlp"]

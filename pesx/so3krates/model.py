@@ -1,96 +1,28 @@
 """The SO3krates force field: molecules in, energies out.
 
-Frank, Unke, Mueller and Chmiela 2024, doi:10.1038/s41467-024-50620-6, short-range part. Features are invariant; one
-Euclidean variable per (l, m) carries directions. Cost grows with pairs times (features + directions), never with
-their product.
+Frank, Unke, Mueller and Chmiela 2024, doi:10.1038/s41467-024-50620-6; with the options of SO3LR, Kabylda et al. 2025,
+doi:10.1021/jacs.5c09558. Features are invariant; one Euclidean variable per (l, m) carries directions. Cost grows with pairs
+times (features + directions), never with their product.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from pesx.errors import ConfigError, InputError
 from pesx.so3krates.attention import Contraction, Pairs, aligned
-from pesx.so3krates.graph import GraphBatch
-from pesx.so3krates.harmonics import KNOWN_DEGREES, spherical_harmonics
+from pesx.so3krates.cutoff import CUTOFF_FUNCTIONS
+from pesx.so3krates.embedding import AtomEmbedding
+from pesx.so3krates.graph import CLOSEST, GraphBatch, lengths
+from pesx.so3krates.harmonics import spherical_harmonics
 from pesx.so3krates.layer import Layer
-from pesx.so3krates.radial import ExponentialBasis, smooth_cutoff
+from pesx.so3krates.long_range import LongRange
+from pesx.so3krates.radial import RADIAL_BASES
 from pesx.so3krates.readout import EnergyHead
+from pesx.so3krates.settings import So3kratesSettings
+from pesx.so3krates.zbl import ZblRepulsion
 from pesx.typing import Float, Int, Tensor
-
-CLOSEST = 1e-3
-"""Angstrom. Distances below count as this, so that coincident atoms have finite gradients."""
-
-
-@dataclass(frozen=True)
-class So3kratesSettings:
-    """The shape of a model.
-
-    Attributes:
-        elements: Atomic numbers the model knows, ascending.
-        features: Invariant features per atom; divisible by 4, by ``n_heads`` and by the number of degrees.
-        n_layers: Layers; information travels ``n_layers`` times the cutoff.
-        n_heads: Heads of the feature attention.
-        degrees: Degrees l of the Euclidean variables.
-        cutoff: Angstrom.
-        n_radial: Radial basis functions.
-        mean_neighbours: Divisor of the attention coefficients: the average number of neighbours in the training data.
-        residual_mlp: Whether each layer refines the features after attention.
-        layer_norm: Whether each layer normalises the features after attention.
-        levels: Levels of theory, one energy head each.
-    """
-
-    elements: tuple[int, ...] = (1, 6, 7, 8)
-    features: int = 96
-    n_layers: int = 3
-    n_heads: int = 4
-    degrees: tuple[int, ...] = (1, 2, 3)
-    cutoff: float = 5.0
-    n_radial: int = 32
-    mean_neighbours: float = 16.0
-    residual_mlp: bool = True
-    layer_norm: bool = False
-    levels: tuple[str, ...] = ("default",)
-
-    def __post_init__(self) -> None:
-        for name in ("features", "n_layers", "n_heads", "cutoff", "n_radial", "mean_neighbours"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"Expected {name} above 0, came {getattr(self, name)}.")
-        for name in ("elements", "degrees", "levels"):
-            values = getattr(self, name)
-            if not values or len(set(values)) != len(values):
-                raise ConfigError(f"Expected {name} without repetition and not empty, came {values}.")
-        if tuple(sorted(self.elements)) != self.elements or self.elements[0] < 1:
-            raise ConfigError(f"Expected elements as ascending atomic numbers from 1, came {self.elements}.")
-        if not set(self.degrees) <= set(KNOWN_DEGREES):
-            raise ConfigError(f"Expected degrees among {KNOWN_DEGREES}, came {self.degrees}.")
-        for divisor in (4, self.n_heads, len(self.degrees)):
-            if self.features % divisor:
-                raise ConfigError(
-                    f"Expected features divisible by 4, by n_heads ({self.n_heads}) and by the number of degrees "
-                    f"({len(self.degrees)}), came {self.features}."
-                )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the settings as plain numbers, strings and lists; for files."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "So3kratesSettings":
-        """Return the settings written by :meth:`as_dict`.
-
-        Raises:
-            ConfigError: A name is unknown or a value is out of range.
-        """
-        plain: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        try:
-            return cls(**plain)
-        except TypeError as error:
-            raise ConfigError(f"Expected the settings of a SO3krates model, came {sorted(values)}.") from error
 
 
 class So3krates(nn.Module):
@@ -106,14 +38,17 @@ class So3krates(nn.Module):
     def __init__(self, settings: So3kratesSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.embedding = nn.Embedding(len(settings.elements), settings.features)
-        self.basis = ExponentialBasis(settings.n_radial, settings.cutoff)
+        self.embedding = AtomEmbedding(settings)
+        self.basis = RADIAL_BASES[settings.radial_basis](settings.n_radial, settings.cutoff)
+        self.gate = CUTOFF_FUNCTIONS[settings.cutoff_function]
         contraction = Contraction(settings.degrees)
         self.n_components = contraction.n_components
         self.layers = nn.ModuleList(
             Layer(settings, contraction, first=number == 0) for number in range(settings.n_layers)
         )
         self.heads = nn.ModuleList(EnergyHead(settings) for _ in settings.levels)
+        self.zbl = ZblRepulsion(settings) if settings.zbl else None
+        self.long_range = LongRange(settings) if settings.is_long_ranged else None
         place = torch.full((max(settings.elements) + 1,), len(settings.elements))
         place[list(settings.elements)] = torch.arange(len(settings.elements))
         self.register_buffer("element_place", place, persistent=False)
@@ -142,6 +77,18 @@ class So3krates(nn.Module):
         """
         return _per_molecule(self._atomic_energies(graph, level), graph)
 
+    def partial_charges(self, graph: GraphBatch) -> Float[Tensor, "A"]:
+        """Return the charge of each atom, e.
+
+        Raises:
+            ConfigError: The model has none.
+        """
+        if self.long_range is None or self.long_range.charges is None:
+            raise ConfigError("Expected a model with electrostatics for partial charges; this one has none.")
+        element = self._elements(graph)
+        charges: Tensor = self.long_range.charges(self._features(graph, element)[0], element, graph)
+        return charges
+
     def head(self, level: int = 0) -> EnergyHead:
         """Return the energy head of one level of theory."""
         head = self.heads[level]
@@ -160,6 +107,24 @@ class So3krates(nn.Module):
         for number, energy in energies.items():
             table[number] = energy
 
+    def with_long_range_cutoff(self, cutoff: float | None) -> "So3krates":
+        """Return a copy whose electrostatics and dispersion end at a distance.
+
+        Args:
+            cutoff: Angstrom; None for all pairs of a molecule.
+
+        Raises:
+            ConfigError: The model has neither, or the cutoff is too short.
+        """
+        if self.long_range is None:
+            raise ConfigError(
+                f"Expected a model with electrostatics or dispersion for a long-range cutoff ({cutoff}); this one has "
+                "neither. Leave the cutoff out."
+            )
+        other = So3krates(replace(self.settings, long_range_cutoff=cutoff)).to(self.embedding.weight)
+        other.load_state_dict(self.state_dict())
+        return other
+
     def check_elements(self, numbers: Int[Tensor, "N"]) -> None:
         """Make sure that the model knows all elements.
 
@@ -173,6 +138,27 @@ class So3krates(nn.Module):
                 f"{strange}; use a model that knows these elements."
             )
 
+    def check_electrons(self, charge: int, multiplicity: int) -> None:
+        """Make sure that the model can tell a molecule from the neutral one with a closed shell.
+
+        Args:
+            charge: Total charge, e.
+            multiplicity: Spin multiplicity.
+
+        Raises:
+            InputError: It cannot.
+        """
+        if charge != 0 and not self.settings.charge_embedding:
+            raise InputError(
+                f"Expected a neutral molecule for a model without charge embedding; came charge {charge}. Use a model with "
+                "charge embedding, or an engine such as gfn2."
+            )
+        if multiplicity != 1 and not self.settings.spin_embedding:
+            raise InputError(
+                f"Expected a closed-shell molecule for a model without spin embedding; came multiplicity {multiplicity}. Use "
+                "a model with spin embedding, or an engine such as gfn2."
+            )
+
     def features(self, graph: GraphBatch) -> tuple[Float[Tensor, "A F"], Float[Tensor, "A M"]]:
         """Return the invariant features and the Euclidean variables of all atoms after the last layer.
 
@@ -183,7 +169,7 @@ class So3krates(nn.Module):
 
     def _features(self, graph: GraphBatch, element: Int[Tensor, "A"]) -> tuple[Tensor, Tensor]:
         pairs = self._pairs(graph)
-        x = self.embedding(element)
+        x = self.embedding(element, graph)
         euclidean = None
         for layer in self.layers:
             x, euclidean = layer(x, euclidean, pairs)
@@ -198,16 +184,20 @@ class So3krates(nn.Module):
     def _atomic_energies(self, graph: GraphBatch, level: int) -> Float[Tensor, "A"]:
         element = self._elements(graph)
         x, _ = self._features(graph, element)
-        energies: Tensor = self.head(level)(x, element)
-        return energies[: len(graph.numbers)]
+        energies: Tensor = self.head(level)(x, element)[: len(graph.numbers)]
+        if self.zbl is not None:
+            energies = energies + self.zbl(graph)
+        if self.long_range is not None:
+            energies = energies + self.long_range(x, element, graph)
+        return energies
 
     def _pairs(self, graph: GraphBatch) -> Pairs:
         pad = nn.functional.pad
         spare = aligned(len(graph.pair_i)) - len(graph.pair_i)
         vectors = graph.vectors()
-        distance = vectors.square().sum(dim=-1).clamp(min=CLOSEST * CLOSEST).sqrt()
+        distance = lengths(vectors)
         harmonics = spherical_harmonics(self.settings.degrees, vectors / distance[:, None])
-        gate = (smooth_cutoff(distance, self.settings.cutoff) / self.settings.mean_neighbours)[:, None]
+        gate = (self.gate(distance, self.settings.cutoff) / self.settings.mean_neighbours)[:, None]
         gated = pad(harmonics * gate, (0, self.n_components - harmonics.shape[1], 0, spare))
         gate = pad(gate, (0, 0, 0, spare))
         first, second = pad(graph.pair_i, (0, spare)), pad(graph.pair_j, (0, spare))

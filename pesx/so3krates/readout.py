@@ -1,18 +1,14 @@
 """From features to energies, one head per level of theory."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import nn
 
+from pesx.so3krates.settings import So3kratesSettings
 from pesx.typing import Float, Int, Tensor
-
-if TYPE_CHECKING:
-    from pesx.so3krates.model import So3kratesSettings
 
 
 class EnergyHead(nn.Module):
-    """Atomic energies at one level of theory: a scale per element times a small network.
+    """Atomic energies at one level of theory: a scale per element times a small network, and optionally a shift.
 
     The reference energies are kept in float64 whatever the network's precision: they are thousands of eV, of which meV
     matter.
@@ -23,11 +19,12 @@ class EnergyHead(nn.Module):
 
     reference_energies: Tensor
 
-    def __init__(self, settings: "So3kratesSettings") -> None:
+    def __init__(self, settings: So3kratesSettings) -> None:
         super().__init__()
-        self.hidden = nn.Linear(settings.features, settings.features)
-        self.out = nn.Linear(settings.features, 1)
+        self.hidden = nn.Linear(settings.features, settings.readout_width)
+        self.out = nn.Linear(settings.readout_width, 1)
         self.scale = nn.Parameter(torch.ones(len(settings.elements)))
+        self.shift = nn.Parameter(torch.zeros(len(settings.elements))) if settings.element_shift else None
         size = max(settings.elements) + 1
         self.register_buffer("reference_energies", torch.zeros(size, dtype=torch.float64))
 
@@ -40,7 +37,8 @@ class EnergyHead(nn.Module):
         """
         # A sum instead of a product with one column, whose bits would depend on the other rows.
         raw = (nn.functional.silu(self.hidden(x)) * self.out.weight).sum(dim=-1) + self.out.bias
-        return raw * self.scale.index_select(0, element)
+        scaled = raw * self.scale.index_select(0, element)
+        return scaled if self.shift is None else scaled + self.shift.index_select(0, element)
 
     def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
         """Move or cast everything but keep the reference energies in float64."""

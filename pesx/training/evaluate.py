@@ -64,6 +64,8 @@ def evaluate(model: So3krates, dataset: Dataset) -> list[Errors]:
     Returns:
         Errors of all frames, then of each molecule, then of each molecule at each temperature.
     """
+    for molecule in dataset.molecules:
+        model.check_electrons(molecule.charge, molecule.multiplicity)
     table = FrameTable(dataset, references_of(model, dataset), cutoff=model.settings.cutoff)
     return errors_of(model, table, np.arange(len(table)))
 

@@ -75,6 +75,8 @@ class FrameTable:
         self.weight = np.concatenate([1 / (1 + _largest_force(m) / large_force) for m in self.molecules])
         self._row = np.concatenate([np.arange(len(m)) for m in self.molecules])
         self._energy = np.concatenate([m.energy - references.total(m.numbers) for m in self.molecules])
+        self._charge = np.array([m.charge for m in self.molecules], dtype=np.float32)[self.molecule]
+        self._n_unpaired = np.array([m.multiplicity - 1 for m in self.molecules], dtype=np.float32)[self.molecule]
         found = [find_pairs(m, cutoff) for m in self.molecules]
         self._pairs = np.concatenate([pairs for pairs, _ in found], axis=1)
         self.n_pairs = np.concatenate([counts for _, counts in found])
@@ -124,6 +126,8 @@ class FrameTable:
             "pairs": np.concatenate(pairs, axis=1),
             "owner": owner,
             "place": np.arange(n_atoms) - starts[owner],
+            "charge": self._charge[frames],
+            "n_unpaired": self._n_unpaired[frames],
             "energy": self._energy[frames].astype(np.float32),
             "forces": np.concatenate([m.forces[row] for m, row in zip(molecules, rows, strict=True)]),
             "atom_weight": (weight[owner] / n_atoms).astype(np.float32),
@@ -147,6 +151,8 @@ class FrameTable:
             "pairs": np.repeat(apart, padding.pairs - n_pairs, axis=1),
             "owner": padding.first + np.arange(atoms) // padding.width,
             "place": np.arange(atoms) % padding.width,
+            "charge": np.zeros(frames, dtype=np.float32),
+            "n_unpaired": np.zeros(frames, dtype=np.float32),
             "energy": np.zeros(frames, dtype=np.float32),
             "forces": np.zeros((atoms, 3), dtype=np.float32),
             "atom_weight": np.zeros(atoms, dtype=np.float32),
@@ -169,6 +175,8 @@ def _as_batch(columns: Columns, width: int) -> Batch:
         pair_j=tensors["pairs"][1],
         n_molecules=len(tensors["energy"]),
         width=width,
+        charge=tensors["charge"],
+        n_unpaired=tensors["n_unpaired"],
     )
     labels = {name: tensors[name] for name in ("energy", "forces", "atom_weight", "frame_weight")}
     return Batch(graph, **labels)

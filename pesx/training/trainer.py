@@ -179,6 +179,8 @@ class _Run:
             torch.manual_seed(settings.seed)
             model = So3krates(replace(settings.model, levels=(prepared.training.level,)))
         model.check_elements(torch.tensor(prepared.training.elements))
+        for molecule in (*prepared.training.molecules, *prepared.validation.molecules):
+            model.check_electrons(molecule.charge, molecule.multiplicity)
         if start is not None:
             _take_over(model, start)
         model.set_reference_energies(prepared.references.energies)

@@ -47,6 +47,44 @@ def test_periodic_atoms_and_unknown_elements_are_refused(path):
         calculator.get_potential_energy(molecule("HCl"))
 
 
+@pytest.fixture
+def charged_path(tmp_path):
+    torch.manual_seed(0)
+    settings = So3kratesSettings(
+        features=24, n_layers=1, charge_embedding=True, spin_embedding=True, electrostatics=True
+    )
+    save(tmp_path / "charged.safetensors", So3krates(settings), {})
+    return tmp_path / "charged.safetensors"
+
+
+def test_charge_and_multiplicity_come_from_the_atoms_or_the_caller(charged_path):
+    atoms = molecule("H2O")
+    atoms.calc = PesxCalculator(charged_path, device="cpu")
+    neutral = atoms.get_potential_energy()
+    atoms.info |= {"charge": 1, "multiplicity": 2}
+    cation = atoms.get_potential_energy()
+    assert cation != neutral
+    given = PesxCalculator(charged_path, device="cpu", charge=1, multiplicity=2)
+    assert given.get_potential_energy(molecule("H2O")) == cation
+    atoms.info.clear()
+    assert atoms.get_potential_energy() == neutral
+
+
+def test_charged_atoms_and_a_model_without_charge_embedding(path):
+    atoms = molecule("H2O")
+    atoms.info["charge"] = -1
+    with pytest.raises(InputError, match="without charge embedding"):
+        PesxCalculator(path, device="cpu").get_potential_energy(atoms)
+
+
+def test_a_long_range_cutoff_changes_energies_where_there_is_something_to_cut(charged_path, path):
+    atoms = molecule("CH3CH2OH")
+    free, cut = (PesxCalculator(charged_path, device="cpu", long_range_cutoff=cutoff) for cutoff in (None, 3.0))
+    assert free.get_potential_energy(atoms) != cut.get_potential_energy(atoms)
+    with pytest.raises(ConfigError, match="long-range"):
+        PesxCalculator(path, long_range_cutoff=12.0)
+
+
 def test_unknown_precision_and_missing_file_are_refused(tmp_path, path):
     with pytest.raises(ConfigError, match="float16"):
         PesxCalculator(path, dtype="float16")

@@ -107,10 +107,22 @@ def test_a_model_file_becomes_a_potential_with_its_level_and_hash(model_file: st
     assert torch.isfinite(potential(WATER.positions[None]).forces).all()
 
 
-@pytest.mark.parametrize("smiles", ["[OH-]", "[CH3]"])
-def test_a_model_without_charges_refuses_ions_and_radicals(model_file: str, smiles: str) -> None:
-    with pytest.raises(InputError, match="closed-shell"):
+@pytest.mark.parametrize(("smiles", "lacking"), [("[OH-]", "charge embedding"), ("[CH3]", "spin embedding")])
+def test_a_model_without_charges_refuses_ions_and_radicals(model_file: str, smiles: str, lacking: str) -> None:
+    with pytest.raises(InputError, match=f"without {lacking}"):
         make_potential("so3krates", read_molecule(smiles), model=model_file)
+
+
+def test_a_model_with_charges_is_told_the_charge_of_the_molecule(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    settings = So3kratesSettings(features=24, n_layers=1, degrees=(1, 2), charge_embedding=True, spin_embedding=True)
+    model = So3krates(settings)
+    checkpoint.save(tmp_path / "model.safetensors", model, {})
+    hydroxide = read_molecule("[OH-]")
+    potential, _ = make_potential("so3krates", hydroxide, model=str(tmp_path / "model.safetensors"))
+    found = potential(hydroxide.positions[None]).energy
+    assert torch.equal(found, LearnedPotential(model, hydroxide.numbers, charge=-1)(hydroxide.positions[None]).energy)
+    assert not torch.equal(found, LearnedPotential(model, hydroxide.numbers)(hydroxide.positions[None]).energy)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -114,6 +114,25 @@ def test_wrong_shape_and_unknown_element_are_refused(model):
         LearnedPotential(model, torch.tensor([1, 17]))
 
 
+@pytest.mark.parametrize(
+    ("electrons", "lacking"), [({"charge": 1}, "charge embedding"), ({"multiplicity": 2}, "spin embedding")]
+)
+def test_ions_and_radicals_need_a_model_that_knows_them(model, electrons, lacking):
+    with pytest.raises(InputError, match=lacking):
+        LearnedPotential(model, NUMBERS, **electrons)
+
+
+def test_charge_and_spin_reach_energies_and_hessians():
+    torch.manual_seed(0)
+    settings = So3kratesSettings(features=24, charge_embedding=True, spin_embedding=True, electrostatics=True)
+    model, positions = So3krates(settings), geometries(2)
+    neutral, ion = LearnedPotential(model, NUMBERS), LearnedPotential(model, NUMBERS, charge=1, multiplicity=2)
+    expected = model.double()(replicas(NUMBERS, positions, 5.0, charge=1, n_unpaired=1))
+    torch.testing.assert_close(ion(positions).energy, expected.detach())
+    assert (ion(positions).energy != neutral(positions).energy).all()
+    assert not torch.allclose(ion.hessian(positions), neutral.hessian(positions), atol=1e-3)
+
+
 def test_threads_change_no_bit():
     torch.manual_seed(1)
     model = So3krates(So3kratesSettings(elements=(1, 8), features=64, degrees=(1, 2, 3, 4)))

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import struct
 
@@ -9,6 +10,8 @@ from pesx.errors import CheckpointError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.so3krates.settings import FIRST
+from pesx.so3krates.upgrade import VERSION
 
 CARD = {"training_data": "three waters", "force_mae": 0.01}
 
@@ -81,6 +84,56 @@ def test_foreign_safetensors(path):
         checkpoint.load(path)
 
 
+def test_version_1_gives_the_model_and_the_hash_that_it_gave_then(path, model):
+    old = {name: value for name, value in model.settings.as_dict().items() if name in FIRST}
+    digest = hashlib.sha256(json.dumps(old, sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+    rewrite(path, version="1", settings=json.dumps(old))
+    found, card = checkpoint.load(path)
+    assert found.settings == model.settings
+    assert card == CARD
+    assert checkpoint.model_hash(found) == digest.hexdigest()
+    assert checkpoint.describe(path)["version"] == 1
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor)
+
+
+def test_version_1_knows_no_options(path, model):
+    rewrite(path, version="1", settings=json.dumps(model.settings.as_dict() | {"zbl": True}))
+    assert not checkpoint.load(path)[0].settings.zbl
+
+
+def test_files_say_their_version(path):
+    assert checkpoint.describe(path)["version"] == VERSION == 2
+
+
+@pytest.mark.parametrize("version", ["", "0", "-1", "1.5", "two"])
+def test_a_version_that_is_none(path, version):
+    rewrite(path, version=version)
+    with pytest.raises(CheckpointError, match="number of a version"):
+        checkpoint.load(path)
+
+
+def test_all_options_come_back(tmp_path):
+    torch.manual_seed(0)
+    names = (
+        "charge_embedding",
+        "spin_embedding",
+        "layer_norm_2",
+        "residual_mlp_2",
+        "zbl",
+        "electrostatics",
+        "dispersion",
+    )
+    options = dict.fromkeys(names, True) | {"radial_basis": "gaussian", "cutoff_function": "exponential"}
+    model = So3krates(So3kratesSettings(features=24, n_layers=1, long_range_cutoff=9.0, **options))
+    checkpoint.save(tmp_path / "model.safetensors", model, {})
+    found, _ = checkpoint.load(tmp_path / "model.safetensors")
+    assert found.settings == model.settings
+    assert checkpoint.model_hash(found) == checkpoint.model_hash(model)
+
+
 def test_newer_version(path):
     rewrite(path, version="99")
     with pytest.raises(CheckpointError, match="update pesx"):
@@ -93,9 +146,18 @@ def test_settings_that_do_not_fit_the_weights(path, model):
         checkpoint.load(path)
 
 
-def test_settings_that_are_nonsense(path):
-    rewrite(path, settings=json.dumps({"features": -1}))
+@pytest.mark.parametrize(
+    "settings", ['{"features": -1}', "[]", "{", '{"features": "many"}', '{"radial_basis": "none"}']
+)
+def test_settings_that_are_nonsense(path, settings):
+    rewrite(path, settings=settings)
     with pytest.raises(CheckpointError, match="valid settings"):
+        checkpoint.load(path)
+
+
+def test_a_card_that_is_nonsense(path):
+    rewrite(path, card="{")
+    with pytest.raises(CheckpointError, match="model card"):
         checkpoint.load(path)
 
 

@@ -5,7 +5,7 @@ import torch
 from ase.build import molecule
 
 from pesx.errors import InputError
-from pesx.so3krates.graph import collate, neighbour_pairs, replicas
+from pesx.so3krates.graph import CLOSEST, collate, lengths, neighbour_pairs, replicas
 
 
 def structure(name):
@@ -52,6 +52,24 @@ def test_known_pairs_are_taken_as_given():
     graph = collate([numbers, numbers], [positions] * 2, 5.0, pairs=[(torch.tensor([0]), torch.tensor([1]))] * 2)
     assert graph.pair_i.tolist() == [0, 3]
     assert graph.pair_j.tolist() == [1, 4]
+
+
+def test_charges_and_spins_belong_to_molecules():
+    numbers, positions = structure("H2O")
+    assert replicas(numbers, positions[None], 5.0).charge is None
+    same = replicas(numbers, torch.stack([positions] * 3), 5.0, charge=-1, n_unpaired=2)
+    assert same.charge.tolist() == [-1.0] * 3
+    assert same.n_unpaired.tolist() == [2.0] * 3
+    mixed = collate([numbers] * 2, [positions] * 2, 5.0, charges=[1, 0], n_unpaired=[1, 0])
+    assert mixed.charge.tolist() == mixed.n_unpaired.tolist() == [1.0, 0.0]
+
+
+def test_lengths_are_never_zero():
+    vectors = torch.tensor([[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]], requires_grad=True)
+    found = lengths(vectors)
+    assert found.tolist() == pytest.approx([5.0, CLOSEST])
+    (gradient,) = torch.autograd.grad(found.sum(), vectors)
+    assert gradient.tolist() == [pytest.approx([0.6, 0.0, 0.8]), [0.0, 0.0, 0.0]]
 
 
 def test_empty_or_unfit_input_is_refused():

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from pesx.so3krates.attention import Contraction
+from pesx.so3krates.graph import replicas
 from pesx.so3krates.layer import Exchange, Layer, ResidualMlp
-from pesx.so3krates.model import So3kratesSettings
+from pesx.so3krates.model import So3krates, So3kratesSettings
 
 SETTINGS = So3kratesSettings(features=24, degrees=(1, 2))
 CONTRACTION = Contraction(SETTINGS.degrees)
@@ -54,3 +55,25 @@ def test_options_bring_their_parts(residual_mlp: bool, layer_norm: bool) -> None
     names = {name.split(".")[0] for name, _ in Layer(settings, CONTRACTION, first=True).named_parameters()}
     assert ("refine" in names) == residual_mlp
     assert ("norm" in names) == layer_norm
+    assert not names & {"refine_2", "norm_2"}
+
+
+def test_the_last_norm_stands_at_the_end_of_the_layer() -> None:
+    settings = So3kratesSettings(features=24, degrees=(1, 2), residual_mlp_2=True, layer_norm_2=True)
+    torch.manual_seed(0)
+    graph = replicas(torch.tensor([8, 1, 1]), torch.randn(1, 3, 3), 5.0)
+    pairs = So3krates(settings)._pairs(graph)
+    x, euclidean = variables()
+    out, scaled = Layer(settings, CONTRACTION, first=False)(x[:4], euclidean[:4], pairs)
+    torch.testing.assert_close(out.mean(dim=1), torch.zeros(4), rtol=0, atol=1e-5)
+    torch.testing.assert_close(out.var(dim=1, unbiased=False), torch.ones(4), rtol=0, atol=1e-3)
+    assert scaled.shape == (4, CONTRACTION.n_components)
+
+
+def test_without_biases_a_residual_network_keeps_zero() -> None:
+    assert not ResidualMlp(24, bias=False)(torch.zeros(2, 24)).any()
+
+
+def test_the_epsilon_of_norms_is_that_of_the_settings() -> None:
+    settings = So3kratesSettings(features=24, degrees=(1, 2), layer_norm=True, layer_norm_epsilon=0.5)
+    assert Layer(settings, CONTRACTION, first=True).norm.eps == 0.5

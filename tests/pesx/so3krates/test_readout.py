@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -25,6 +27,17 @@ def test_an_energy_is_that_of_the_network_times_the_scale_of_the_element(head: E
     energies = head(x, torch.tensor([0, 1, 2]))
     plain = head.out(torch.nn.functional.silu(head.hidden(x)))[:, 0]
     assert torch.allclose(energies, plain * torch.tensor([1.0, 2.0, -3.0]), atol=1e-6)
+
+
+def test_a_shift_of_the_element_is_added_where_it_is_wanted() -> None:
+    torch.manual_seed(0)
+    head = EnergyHead(replace(SETTINGS, element_shift=True, readout_features=16))
+    x, element = features(3), torch.arange(3)
+    before = head(x, element)
+    with torch.no_grad():
+        head.shift.copy_(torch.tensor([0.5, -1.0, 2.0]))
+    torch.testing.assert_close(head(x, element) - before, torch.tensor([0.5, -1.0, 2.0]))
+    assert head.hidden.weight.shape == (16, 24)
 
 
 def test_an_atom_has_the_energy_it_has_alone(head: EnergyHead) -> None:

@@ -82,6 +82,24 @@ def test_padding_changes_neither_loss_nor_gradient(table, model, chosen):
     torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-4)
 
 
+def test_padding_changes_nothing_with_charges_and_long_range_either(table):
+    charged = tuple(replace(m, charge=q, multiplicity=2) for m, q in zip(table.molecules, (1, -1), strict=True))
+    table = FrameTable(Dataset("toy", charged), References(dict.fromkeys((1, 6, 7, 8), -10.0), 4), cutoff=table.cutoff)
+    options = dict.fromkeys(("charge_embedding", "spin_embedding", "zbl", "electrostatics", "dispersion"), True)
+    torch.manual_seed(0)
+    settings = So3kratesSettings(elements=(1, 6, 7, 8), features=24, n_layers=2, degrees=(1, 2), cutoff=3.0, **options)
+    model, chosen = So3krates(settings), np.array([5, 0, 7])
+    plain, padded = (table.batch(chosen, pad) for pad in (None, table.padding(batch_frames=4, batch_pairs=150)))
+    assert plain.graph.charge.tolist() == [float(charged[table.molecule[frame]].charge) for frame in chosen]
+    assert plain.graph.n_unpaired.tolist() == [1.0] * 3
+    results = [energy_and_forces(model, batch.graph, create_graph=False) for batch in (plain, padded)]
+    (energy, forces), (padded_energy, padded_forces) = results
+    torch.testing.assert_close(padded_energy[:3].detach(), energy.detach(), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(padded_forces[: len(forces)], forces, rtol=1e-4, atol=1e-3)
+    assert padded_energy.isfinite().all()
+    assert padded_forces.isfinite().all()
+
+
 def test_padded_batches_have_one_shape(table):
     padding = table.padding(batch_frames=4, batch_pairs=150)
     order = np.arange(len(table))

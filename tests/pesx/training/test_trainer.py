@@ -121,6 +121,17 @@ def test_a_start_of_another_shape_is_refused(data, tmp_path):
         train(SETTINGS, data, tmp_path, start=other)
 
 
+def test_ions_need_a_model_with_charge_embedding(data, tmp_path):
+    ions = Dataset("springs", tuple(replace(molecule, charge=1) for molecule in data.molecules))
+    with pytest.raises(InputError, match="without charge embedding"):
+        train(SETTINGS, ions, tmp_path / "refused")
+    settings = replace(SETTINGS, model=replace(MODEL_SETTINGS, charge_embedding=True, electrostatics=True))
+    model, _ = checkpoint.load(train(settings, ions, tmp_path / "trained"))
+    assert model.settings.charge_embedding
+    with pytest.raises(InputError, match="without charge embedding"):
+        evaluate(checkpoint.load(train(SETTINGS, data, tmp_path / "neutral"))[0], ions)
+
+
 def test_evaluation_groups_and_offsets(data, tmp_path):
     model, _ = checkpoint.load(train(SETTINGS, data, tmp_path))
     plain = evaluate(model, data)
