@@ -94,8 +94,9 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
         charge, multiplicity = self._electrons(atoms)
         key = (numbers, charge, multiplicity)
         if key not in self._potentials:
-            electrons = {"charge": charge, "multiplicity": multiplicity}
-            potential = LearnedPotential(self._model, torch.tensor(numbers), device=self._device, **electrons)
+            potential = LearnedPotential(
+                self._model, torch.tensor(numbers), device=self._device, charge=charge, multiplicity=multiplicity
+            )
             self._potentials = {key: potential}
         return self._potentials[key]
 

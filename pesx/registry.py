@@ -169,8 +169,9 @@ def _said(error: Exception) -> str:
 
 def _so3krates(molecule: Molecule, model: str | None, device: str) -> tuple[Potential, Source]:
     network, _ = checkpoint.load(model)
-    electrons = {"charge": molecule.charge, "multiplicity": molecule.multiplicity}
-    potential = LearnedPotential(network, molecule.numbers, device=device, **electrons)
+    potential = LearnedPotential(
+        network, molecule.numbers, device=device, charge=molecule.charge, multiplicity=molecule.multiplicity
+    )
     return potential, Source("so3krates", network.settings.levels[0], checkpoint.model_hash(network))
 
 

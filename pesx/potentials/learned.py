@@ -2,15 +2,21 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
-from pesx.errors import ContractError
+from pesx.errors import ConfigError, ContractError
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates
 from pesx.state import Evaluation
 from pesx.threads import run_all
 from pesx.typing import Energies, Float, Int, Mask, Positions, Tensor
+
+if TYPE_CHECKING:
+    from pesx.so3krates.fused.force_field import FusedSo3krates
 
 
 class LearnedPotential:
@@ -30,6 +36,8 @@ class LearnedPotential:
         multiplicity: 2S+1.
         max_pairs_per_chunk: Pairs of atoms treated at once; bounds the memory. On a CPU a chunk should fit its cache.
         n_threads: Chunks treated at the same time on a CPU; None for as many as torch may use threads.
+        tabulated: Whether energies and forces come from compiled kernels with tabulated radial filters where those cover
+            the model and the network runs on a CPU; forces differ by 1e-7 of the largest. Hessians are always the model's.
 
     Raises:
         InputError: The model does not know an element of the molecule, or has no embedding for its charge or spin.
@@ -46,6 +54,7 @@ class LearnedPotential:
         multiplicity: int = 1,
         max_pairs_per_chunk: int | None = None,
         n_threads: int | None = None,
+        tabulated: bool = True,
     ) -> None:
         model.check_elements(numbers)
         model.check_electrons(charge, multiplicity)
@@ -56,6 +65,8 @@ class LearnedPotential:
         self._level = level
         self._copies: dict[torch.dtype, So3krates] = {}
         is_on_cpu = self._device.type == "cpu"
+        self._is_tabulated = tabulated and is_on_cpu
+        self._fused: dict[torch.dtype, FusedSo3krates | None] = {}
         self._n_threads = (n_threads or torch.get_num_threads()) if is_on_cpu else 1
         pairs = max_pairs_per_chunk or (PAIRS_ON_CPU if is_on_cpu else PAIRS_ON_GPU)
         n_atoms = len(numbers)
@@ -66,9 +77,12 @@ class LearnedPotential:
         self._check(positions)
         if len(positions) == 0:
             return Evaluation(positions.new_empty(0, dtype=torch.float64), torch.empty_like(positions))
-        self._copy(positions.dtype)
+        fused = self._kernels(positions.dtype)
+        if fused is None:
+            self._copy(positions.dtype)
         chunks = self._chunks(positions, self._rows)
-        parts = run_all(self._evaluate, chunks, n_threads=self._n_threads)
+        work = self._evaluate if fused is None else partial(self._evaluate_fused, fused)
+        parts = run_all(work, chunks, n_threads=self._n_threads)
         return Evaluation(torch.cat([energy for energy, _ in parts]), torch.cat([forces for _, forces in parts]))
 
     def hessian(self, positions: Positions) -> Float[Tensor, "B D D"]:
@@ -112,6 +126,23 @@ class LearnedPotential:
         n_chunks = -(-len(positions) // most_rows)
         n_chunks = min(len(positions), -(-n_chunks // self._n_threads) * self._n_threads)
         return list(positions.tensor_split(n_chunks))
+
+    def _kernels(self, dtype: torch.dtype) -> "FusedSo3krates | None":
+        """Return the compiled path, or None where there is none."""
+        if dtype not in self._fused:
+            self._fused[dtype] = None
+            if self._is_tabulated and dtype in (torch.float32, torch.float64):
+                # Not at the top: it loads a compiler.
+                from pesx.so3krates.fused.force_field import FusedSo3krates
+
+                with suppress(ConfigError):
+                    self._fused[dtype] = FusedSo3krates(self._model, dtype, level=self._level)
+        return self._fused[dtype]
+
+    def _evaluate_fused(self, fused: "FusedSo3krates", positions: Positions) -> tuple[Tensor, Tensor]:
+        energy, forces = fused(self._numbers, positions.detach().cpu())
+        reference = self._model.head(self._level).reference_energies.cpu()[self._numbers].sum()
+        return (energy + reference).to(positions.device), forces.to(positions.device)
 
     def _evaluate(self, positions: Positions) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.enable_grad():

@@ -25,13 +25,14 @@ def geometries(n, dtype=torch.float64):
     return (start + 0.05 * noise).to(dtype)
 
 
-def test_it_is_the_model_bound_to_a_molecule(model):
+@pytest.mark.parametrize(("tabulated", "tolerance"), [(False, 1e-9), (True, 1e-6)])
+def test_it_is_the_model_bound_to_a_molecule(model, tabulated, tolerance):
     positions = geometries(4).requires_grad_()
     energy = model.double()(replicas(NUMBERS, positions, 5.0))
     (gradient,) = torch.autograd.grad(energy.sum(), positions)
-    found = LearnedPotential(model, NUMBERS)(positions.detach())
-    torch.testing.assert_close(found.energy, energy.detach())
-    torch.testing.assert_close(found.forces, -gradient)
+    found = LearnedPotential(model, NUMBERS, tabulated=tabulated)(positions.detach())
+    torch.testing.assert_close(found.energy, energy.detach(), rtol=0, atol=tolerance)
+    torch.testing.assert_close(found.forces, -gradient, rtol=0, atol=tolerance)
 
 
 def test_it_keeps_the_contract_of_a_potential(model):
