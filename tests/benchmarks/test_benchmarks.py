@@ -40,6 +40,7 @@ def run(script, *words, out):
         ("lennard_jones", ["lj38"], "lennard_jones_lj38"),
         ("memory", [], "memory"),
         ("kill_and_resume", [], "kill_and_resume"),
+        ("force_field", [], "force_field"),
     ],
 )
 def test_each_script_writes_the_file_that_the_readme_names(script, name, words, out):

@@ -66,7 +66,8 @@ def test_the_smoke_twin_finds_all_minima_of_lj7(tmp_path, capfd):
 
 def test_the_test_set_of_the_model_is_held_out():
     folder = WORKFLOWS / "ala_gly_model"
-    trained = {name for group in read_plan(folder / "label.toml").molecules for name in group.by_name()}
+    plans = [read_plan(folder / name) for name in ("label.toml", "label_more.toml")]
+    trained = {name for plan in plans for group in plan.molecules for name in group.by_name()}
     tested = {name for group in read_plan(folder / "label_test.toml").molecules for name in group.by_name()}
     assert tested - trained == {"Ac-Gly-Ala-Gly-NHMe"}
     assert not any("Gly-Ala-Gly" in name for name in trained)
@@ -74,5 +75,6 @@ def test_the_test_set_of_the_model_is_held_out():
 
 def test_the_packaged_model_is_the_one_that_the_recipe_makes():
     _, card = packaged_model()
-    settings = read_settings(WORKFLOWS / "ala_gly_model" / "train.toml")
-    assert from_table(TrainingSettings, card["settings"]) == settings
+    first, second = (read_settings(WORKFLOWS / "ala_gly_model" / name) for name in ("train.toml", "finetune.toml"))
+    assert from_table(TrainingSettings, card["settings"]) == second
+    assert first.model == second.model
