@@ -117,7 +117,7 @@ def measure(name: str, model: So3krates, arguments: argparse.Namespace) -> list[
     """Time both paths of one model in all sizes and precisions."""
     frame = read(EXAMPLE)
     numbers, positions = torch.tensor(frame.numbers), torch.tensor(frame.positions)
-    potential = LearnedPotential(model, numbers, n_threads=1)
+    potential = LearnedPotential(model, numbers, n_threads=1, tabulated=False)
     rows = []
     for precision, dtype in PRECISIONS.items():
         begin = time.thread_time()
@@ -154,12 +154,16 @@ def measure(name: str, model: So3krates, arguments: argparse.Namespace) -> list[
     return rows
 
 
-def main() -> None:
-    """Run the benchmark."""
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = make_parser(__doc__, "force_field.json")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64], help="frames at once (default 1 16 64)")
     parser.add_argument("--frames", type=int, default=320, help="to evaluate for each line, at least (default 320)")
-    arguments = parser.parse_args()
+    return parser.parse_args(words)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure, show and write."""
     torch.set_num_threads(1)
     rows = [row for name, model in make_models(arguments.seed).items() for row in measure(name, model, arguments)]
     columns = ("model", "precision", "batch", "model_ms", "fused_ms", "ratio", "of_peak", "force_difference")
@@ -168,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(parse())

@@ -75,6 +75,6 @@ def test_the_test_set_of_the_model_is_held_out():
 
 def test_the_packaged_model_is_the_one_that_the_recipe_makes():
     _, card = packaged_model()
-    first, second = (read_settings(WORKFLOWS / "ala_gly_model" / name) for name in ("train.toml", "finetune.toml"))
+    first, second = (read_settings(WORKFLOWS / "ala_gly_model" / name) for name in ("train.toml", "train_more.toml"))
     assert from_table(TrainingSettings, card["settings"]) == second
     assert first.model == second.model
