@@ -13,7 +13,7 @@ from pesx.state import Evaluation, fmax, put_rows, take_rows
 from pesx.typing import Mask, Positions
 
 _BACK = 10.0
-"""How far over the switch forces must grow to go back: far enough that no replica changes to and fro."""
+"""How far over the switch forces must grow to go back: far enough that no replica changes back and forth."""
 
 
 @dataclass(frozen=True)
