@@ -89,8 +89,8 @@ class LearnedPotential:
         """Return the exact second derivatives of the energy, eV/angstrom^2; a non-finite replica gets NaN.
 
         They have the precision of the positions; float32 is good to about 1e-3. One backward pass through the forces per
-        coordinate, over one graph per chunk: half the time of central differences, a fifth of that of the same passes
-        under vmap.
+        coordinate, over one graph per chunk: a fifth of the time of the same passes under vmap. On a CPU central differences
+        of forces from the compiled kernels would be faster, but not exact.
         """
         self._check(positions)
         n = 3 * len(self._numbers)

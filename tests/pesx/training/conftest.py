@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,12 @@ def toy_frames(numbers: list[int], n_frames: int, seed: int) -> MoleculeFrames:
         temperature=np.where(np.arange(n_frames) % 3 == 0, np.nan, 300.0 + 100.0 * (np.arange(n_frames) % 3)),
         trajectory=np.arange(n_frames),
     )
+
+
+@pytest.fixture
+def make_frames() -> Callable[[list[int], int, int], MoleculeFrames]:
+    """From atomic numbers, a number of frames and a seed to frames."""
+    return toy_frames
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pesx.so3krates.model import So3krates, So3kratesSettings
-from pesx.training.dataset import Dataset, MoleculeFrames
+from pesx.training.dataset import Dataset
 from pesx.training.frames import FrameTable, find_pairs
 from pesx.training.loss import LossSettings
 from pesx.training.reference import References
@@ -14,26 +14,9 @@ from pesx.training.step import energy_and_forces, loss_of
 CUTOFF = 3.0
 
 
-def frames(numbers, n_frames, seed):
-    random = np.random.default_rng(seed)
-    n = len(numbers)
-    grid = np.stack(np.meshgrid(*[np.arange(3)] * 3), axis=-1).reshape(-1, 3)[:n] * 1.3
-    return MoleculeFrames(
-        name=f"molecule {seed}",
-        numbers=np.array(numbers),
-        charge=0,
-        multiplicity=1,
-        positions=(grid + 0.1 * random.normal(size=(n_frames, n, 3))).astype(np.float32),
-        energy=random.normal(size=n_frames) - 100,
-        forces=random.normal(size=(n_frames, n, 3)).astype(np.float32),
-        temperature=np.full(n_frames, 300.0),
-        trajectory=np.arange(n_frames),
-    )
-
-
 @pytest.fixture
-def table():
-    molecules = (frames([1, 8, 1], 5, 0), frames([6, 1, 1, 1, 1, 8, 7, 1, 1], 4, 1))
+def table(make_frames):
+    molecules = (make_frames([1, 8, 1], 5, 0), make_frames([6, 1, 1, 1, 1, 8, 7, 1, 1], 4, 1))
     return FrameTable(Dataset("toy", molecules), References(dict.fromkeys((1, 6, 7, 8), -10.0), 4), cutoff=CUTOFF)
 
 
@@ -43,8 +26,8 @@ def model():
     return So3krates(So3kratesSettings(features=24, n_layers=2, n_heads=4, degrees=(1, 2), cutoff=CUTOFF, n_radial=8))
 
 
-def test_pairs_are_those_within_the_cutoff():
-    molecule = frames([6] * 9, 3, 2)
+def test_pairs_are_those_within_the_cutoff(make_frames):
+    molecule = make_frames([6] * 9, 3, 2)
     pairs, counts = find_pairs(molecule, CUTOFF)
     distance = np.linalg.norm(molecule.positions[:, :, None] - molecule.positions[:, None], axis=-1)
     expected = [[(i, j) for i in range(9) for j in range(i + 1, 9) if apart[i, j] < CUTOFF] for apart in distance]
