@@ -84,11 +84,21 @@ def label(plan: Plan, out: str | Path, *, n_workers: int = 1, console: Console |
         console: Where progress is shown; none if not given.
 
     Raises:
-        InputError: The file exists and was made from another plan, or the engine cannot have a molecule.
+        InputError: The file exists and was made from another plan, or the engine or the model cannot have a molecule.
+        CheckpointError: The plan's model cannot be read.
         MissingExtraError: The program behind the engine is not installed.
     """
     engine = make_engine(plan.engine, plan.level)
-    return _run(sampling_tasks(plan), engine, out, plan_text=plan.to_json(), n_workers=n_workers, console=console)
+    tasks = sampling_tasks(plan)
+    plan_text = plan.to_json()
+    if plan.model is not None:
+        # Not at the top: it loads torch.
+        from pesx.labelling.learned import check_model
+
+        molecules = {task.molecule for task in tasks}
+        known = check_model(plan.model, ((one.numbers, one.charge, one.multiplicity) for one in molecules))
+        plan_text += f" model {known}"
+    return _run(tasks, engine, out, plan_text=plan_text, n_workers=n_workers, console=console)
 
 
 def label_geometries(

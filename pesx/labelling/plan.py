@@ -9,8 +9,11 @@ from pesx.config import from_table, read_toml, require
 from pesx.errors import ConfigError
 from pesx.labelling.peptides import peptide_name, peptide_smiles
 
-SOURCES = ("embedded", "scanned", "distorted", "thermal", "dynamics", "quenched")
+SOURCES = ("embedded", "scanned", "distorted", "thermal", "simulated", "dynamics", "quenched")
 """How structures are made; the last two run on the engine."""
+
+SIMULATED = "simulated"
+"""The source that needs a model."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,9 @@ class Plan:
         force_limit: Structures with a force norm above this are not kept as labels, eV/angstrom.
         batch: Structures in one task, for the sources that are no trajectories.
         mix: Share of each source; the shares of all molecules.
+        model: File of the model whose trajectories are ``simulated``.
         thermal: Trajectories on the classical force field.
+        simulated: Trajectories on the model, one label for each kept frame.
         dynamics: Trajectories on the engine.
         relaxations: Relaxations on the engine.
     """
@@ -116,7 +121,9 @@ class Plan:
             "quenched": 0.07,
         }
     )
+    model: str | None = None
     thermal: Dynamics = Dynamics()
+    simulated: Dynamics = Dynamics(temperatures=(300.0, 500.0), n_frames=5, interval=50, warm_up=150)
     dynamics: Dynamics = Dynamics(temperatures=(300.0, 500.0), n_frames=10, interval=10, warm_up=20)
     relaxations: Relaxations = Relaxations()
 
@@ -127,6 +134,11 @@ class Plan:
         if not all(share >= 0 for share in self.mix.values()) or not sum(self.mix.values()) > 0:
             raise ConfigError("Expected shares >= 0 in [mix], at least one above 0.")
         require(self, above_zero=("force_limit",), at_least_zero=("seed",), at_least_one=("batch",))
+        if (self.mix.get(SIMULATED, 0.0) > 0) != (self.model is not None):
+            raise ConfigError(
+                "Expected a model if and only if the simulated source has a share; give both `model` and "
+                "`simulated` in [mix], or neither."
+            )
         names = [name for group in self.molecules for name in group.by_name()]
         if not names:
             raise ConfigError("Expected at least one [[molecules]].")
@@ -148,4 +160,4 @@ def read_plan(path: str | Path) -> Plan:
     return from_table(Plan, read_toml(path))
 
 
-__all__ = ["SOURCES", "Dynamics", "Molecules", "Plan", "Relaxations", "read_plan"]
+__all__ = ["SIMULATED", "SOURCES", "Dynamics", "Molecules", "Plan", "Relaxations", "read_plan"]

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from pesx.engines.engine import Engine, Evaluate, FloatArray, IntArray
 from pesx.errors import EngineError
 from pesx.labelling import geometries
-from pesx.labelling.plan import SOURCES, Dynamics, Plan
+from pesx.labelling.plan import SIMULATED, SOURCES, Dynamics, Plan
 from pesx.labelling.store import LABELLED, Frame
 from pesx.labelling.template import Template, make_template
 from pesx.labelling.trajectories import Point, every, langevin, relaxation, thin
@@ -89,8 +89,8 @@ class SamplingTask:
         rng = np.random.default_rng([self.plan.seed, zlib.crc32(self.key.encode())])
         bind = _Binder(engine, self.molecule)
         limit = self.plan.force_limit
-        if self.source == "thermal":
-            return list(_label(bind, self._thermal(template, rng), force_limit=limit))
+        if self.source in ("thermal", SIMULATED):
+            return list(_label(bind, self._unlabelled_dynamics(template, rng), force_limit=limit))
         if self.source == "dynamics":
             return list(self._engine_dynamics(template, rng, bind()))
         if self.source == "quenched":
@@ -102,9 +102,22 @@ class SamplingTask:
         )
         return list(_label(bind, drafts, force_limit=limit))
 
-    def _thermal(self, template: Template, rng: Generator) -> Iterator[Frame]:
+    def _unlabelled_dynamics(self, template: Template, rng: Generator) -> Iterator[Frame]:
+        """Yield frames of a trajectory on a surface that is cheaper than the engine's."""
         start = geometries.conformer(template, rng)
-        for frame in self._dynamics(template, rng, template.classical(start), start):
+        if self.plan.model is not None and self.source == SIMULATED:
+            # Not at the top: it loads torch, which other sources need not wait for.
+            from pesx.labelling.learned import learned_surface
+
+            surface = learned_surface(
+                self.plan.model,
+                self.molecule.numbers,
+                charge=self.molecule.charge,
+                multiplicity=self.molecule.multiplicity,
+            )
+        else:
+            surface = template.classical(start)
+        for frame in self._dynamics(template, rng, surface, start):
             yield Frame(frame.positions, self.source, self.key, temperature=frame.temperature)
 
     def _engine_dynamics(self, template: Template, rng: Generator, evaluate: Evaluate) -> Iterator[Frame]:
@@ -112,7 +125,7 @@ class SamplingTask:
         yield from _until_refused(self._dynamics(template, rng, evaluate, start), start, self)
 
     def _dynamics(self, template: Template, rng: Generator, evaluate: Evaluate, start: FloatArray) -> Iterator[Frame]:
-        settings: Dynamics = self.plan.thermal if self.source == "thermal" else self.plan.dynamics
+        settings: Dynamics = getattr(self.plan, self.source)
         temperature = settings.temperatures[self.number % len(settings.temperatures)]
         steps = langevin(
             evaluate,
@@ -244,6 +257,7 @@ def sampling_tasks(plan: Plan) -> list[SamplingTask]:
 def _frames_per_task(plan: Plan, source: str) -> int:
     sizes = {
         "thermal": plan.thermal.n_frames,
+        SIMULATED: plan.simulated.n_frames,
         "dynamics": plan.dynamics.n_frames,
         "quenched": plan.relaxations.n_frames,
     }

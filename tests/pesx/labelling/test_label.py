@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from importlib.resources import files
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ import pytest
 from rich.console import Console
 
 from pesx.engines import AseEngine, XtbEngine
-from pesx.errors import ConfigError, InputError
+from pesx.errors import CheckpointError, ConfigError, InputError
 from pesx.labelling import LabelStore, MoleculeRow, Plan, label, label_geometries
 from pesx.labelling.plan import Molecules
 from pesx.labelling.store import LabelWriter
 from pesx.labelling.tasks import sampling_tasks
+from pesx.so3krates.checkpoint import PACKAGED
 
 PLAN = Plan((Molecules(150, smiles={"methanol": "CO"}),), batch=2, mix={"scanned": 0.5, "embedded": 0.5})
 FEW = replace(PLAN, molecules=(Molecules(8, smiles={"methanol": "CO"}),))
@@ -207,3 +209,14 @@ def test_workers_need_not_load_torch() -> None:
     asked = "import sys; import pesx.labelling.label, pesx.engines.make; sys.exit('torch' in sys.modules)"
     root = str(Path(__file__).parents[3])
     assert subprocess.run([sys.executable, "-c", asked], env={**os.environ, "PYTHONPATH": root}).returncode == 0
+
+
+def test_a_model_that_cannot_run_the_trajectories_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    out = tmp_path / "labels.db"
+    plan = replace(FEW, mix={"simulated": 1.0}, model=str(tmp_path / "none.safetensors"))
+    with pytest.raises(CheckpointError, match=r"none\.safetensors"):
+        label(plan, out)
+    sulfur = (Molecules(8, smiles={"methanethiol": "CS"}),)
+    with pytest.raises(InputError, match=r"came \[16\]"):
+        label(replace(plan, molecules=sulfur, model=str(files("pesx.data") / PACKAGED)), out)
+    assert not out.exists()

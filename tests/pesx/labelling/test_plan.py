@@ -44,6 +44,8 @@ MOLECULE = '[[molecules]]\nframes = 1\nsequences = ["Ala"]\n'
         ("relaxations = {force_limit = nan}\n" + MOLECULE, "force_limit above 0"),
         ("force_limit = nan\n" + MOLECULE, "force_limit above 0"),
         ("mix = {scanned = nan}\n" + MOLECULE, "shares >= 0"),
+        ("mix = {simulated = 1.0}\n" + MOLECULE, "if and only if"),
+        ("model = 'a.safetensors'\n" + MOLECULE, "if and only if"),
         (MOLECULE + MOLECULE, "twice"),
         ("seed = 1", "molecules"),
         ("seed = ", "TOML"),

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -7,11 +8,14 @@ from pesx.engines import XtbEngine
 from pesx.labelling.plan import SOURCES, Dynamics, Molecules, Plan, Relaxations
 from pesx.labelling.store import Frame
 from pesx.labelling.tasks import GivenTask, SamplingTask, TaskMolecule, sampling_tasks
+from pesx.so3krates.checkpoint import PACKAGED
 
 PLAN = Plan(
-    (Molecules(60, smiles={"methanol": "CO", "ammonia": "N"}),),
+    (Molecules(70, smiles={"methanol": "CO", "ammonia": "N"}),),
     batch=6,
     mix=dict.fromkeys(SOURCES, 1.0),
+    model=str(files("pesx.data") / PACKAGED),
+    simulated=Dynamics(n_frames=4, interval=20, warm_up=20),
     thermal=Dynamics(n_frames=4, interval=20, warm_up=20),
     dynamics=Dynamics((300.0, 500.0), n_frames=5, interval=3, warm_up=2),
     relaxations=Relaxations(n_frames=6),
@@ -56,12 +60,12 @@ def test_frames_are_labelled_tagged_and_repeatable(source: str) -> None:
     for frame in frames:
         assert frame.source == source
         assert frame.trajectory.startswith(task.key)
-        assert np.isfinite(frame.temperature) == (source in ("thermal", "dynamics"))
+        assert np.isfinite(frame.temperature) == (source in ("thermal", "simulated", "dynamics"))
         energy, forces = engine.evaluate(np.array(task.molecule.numbers), frame.positions)
         assert frame.energy == pytest.approx(energy, abs=1e-6)
         np.testing.assert_allclose(frame.forces, forces, atol=1e-3)
     is_one_trajectory = len({frame.trajectory for frame in frames}) == 1
-    assert is_one_trajectory == (source in ("thermal", "dynamics", "quenched"))
+    assert is_one_trajectory == (source in ("thermal", "simulated", "dynamics", "quenched"))
     again = task.run(engine)
     np.testing.assert_array_equal([one.positions for one in again], [one.positions for one in frames])
 
