@@ -36,8 +36,9 @@ class LearnedPotential:
         multiplicity: 2S+1.
         max_pairs_per_chunk: Pairs of atoms treated at once; bounds the memory. On a CPU a chunk should fit its cache.
         n_threads: Chunks treated at the same time on a CPU; None for as many as torch may use threads.
-        tabulated: Whether energies and forces come from compiled kernels with tabulated radial filters where those cover
-            the model and the network runs on a CPU; forces differ by 1e-7 of the largest. Hessians are always the model's.
+        tabulated: Whether energies and forces come from compiled kernels with tabulated radial filters where the network runs
+            on a CPU and its filters are not too steep for tables; forces differ by 1e-7 of the largest. Hessians are always
+            the model's.
 
     Raises:
         InputError: The model does not know an element of the molecule, or has no embedding for its charge or spin.
@@ -136,11 +137,13 @@ class LearnedPotential:
                 from pesx.so3krates.fused.force_field import FusedSo3krates
 
                 with suppress(ConfigError):
-                    self._fused[dtype] = FusedSo3krates(self._model, dtype, level=self._level)
+                    self._fused[dtype] = FusedSo3krates(
+                        self._model, self._numbers, dtype, level=self._level, **self._electrons
+                    )
         return self._fused[dtype]
 
     def _evaluate_fused(self, fused: "FusedSo3krates", positions: Positions) -> tuple[Tensor, Tensor]:
-        energy, forces = fused(self._numbers, positions.detach().cpu())
+        energy, forces = fused(positions.detach().cpu())
         reference = self._model.head(self._level).reference_energies.cpu()[self._numbers].sum()
         return (energy + reference).to(positions.device), forces.to(positions.device)
 

@@ -14,7 +14,7 @@ from pesx.typing import Float, Tensor
 
 CutoffFunction = Callable[[Tensor, float], Tensor]
 
-_EDGE = 1e-3
+EDGE = 1e-3
 """Nearer to an end than this, exp(-1 / distance to the end) is zero to all digits, and its derivatives would be 0 / 0."""
 
 
@@ -49,7 +49,7 @@ def exponential(distance: Float[Tensor, "P"], cutoff: float) -> Float[Tensor, "P
         cutoff: Angstrom.
     """
     t = distance / cutoff
-    return torch.exp(1.0 - 1.0 / (1.0 - t * t).clamp(min=_EDGE))
+    return torch.exp(1.0 - 1.0 / (1.0 - t * t).clamp(min=EDGE))
 
 
 def smooth_switch(distance: Float[Tensor, "P"], start: float, end: float) -> Float[Tensor, "P"]:
@@ -62,7 +62,7 @@ def smooth_switch(distance: Float[Tensor, "P"], start: float, end: float) -> Flo
         start: Angstrom.
         end: Angstrom.
     """
-    c = ((distance - start) / (end - start)).clamp(_EDGE, 1.0 - _EDGE)
+    c = ((distance - start) / (end - start)).clamp(EDGE, 1.0 - EDGE)
     return torch.sigmoid(1.0 / c - 1.0 / (1.0 - c))
 
 
@@ -73,4 +73,4 @@ CUTOFF_FUNCTIONS: dict[str, CutoffFunction] = {
 }
 """Cutoff functions by name."""
 
-__all__ = ["CUTOFF_FUNCTIONS", "CutoffFunction", "cosine", "exponential", "polynomial", "smooth_switch"]
+__all__ = ["CUTOFF_FUNCTIONS", "EDGE", "CutoffFunction", "cosine", "exponential", "polynomial", "smooth_switch"]

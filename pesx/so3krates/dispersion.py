@@ -19,13 +19,13 @@ from pesx.units import BOHR, HARTREE
 
 FINE_STRUCTURE = 7.2973525693e-3
 
-_WIDTH = (-0.00433008, 0.24428889, 0.04125273, -0.00078893)
+OSCILLATOR_WIDTH = (-0.00433008, 0.24428889, 0.04125273, -0.00078893)
 """Cubic polynomial for the width of the oscillator in its van der Waals radius, both in bohr."""
 
-_RADIUS = 2.54
+UNIT_RADIUS = 2.54
 """bohr; van der Waals radius of an atom with a polarisability of 1 atomic unit, as the damping takes it."""
 
-_LEAST = 1e-2
+LEAST_POLARISABILITY = 1e-2
 """Atomic units. Polarisabilities below count as this: the seventh root has no derivative at 0."""
 
 
@@ -77,14 +77,14 @@ class Dispersion(nn.Module):
         self, distance: Float[Tensor, "Q"], polarisability: Float[Tensor, "Q"], c6: Float[Tensor, "Q"]
     ) -> Float[Tensor, "Q"]:
         """Return energies in eV from atomic units."""
-        root = polarisability.clamp(min=_LEAST).pow(1.0 / 7.0)
+        root = polarisability.clamp(min=LEAST_POLARISABILITY).pow(1.0 / 7.0)
         radius = FINE_STRUCTURE ** (-4.0 / 21.0) * root
-        b0, b1, b2, b3 = _WIDTH
+        b0, b1, b2, b3 = OSCILLATOR_WIDTH
         width = ((b3 * radius + b2) * radius + b1) * radius + b0
         # The parameter of the oscillator is 1 / (2 width^2).
         inverse = 2.0 * width * width
         d2 = distance * distance
-        p2 = (self.damping * 2.0 * _RADIUS * root).square()
+        p2 = (self.damping * 2.0 * UNIT_RADIUS * root).square()
         d6, p6 = d2 * d2 * d2, p2 * p2 * p2
         c8, c10 = 5.0 * inverse, 245.0 / 8.0 * inverse * inverse
         terms = 1.0 / (d6 + p6) + c8 / (d6 * d2 + p6 * p2) + c10 / (d6 * d2 * d2 + p6 * p2 * p2)
@@ -109,4 +109,4 @@ def free_atoms(elements: tuple[int, ...]) -> tuple[Float[Tensor, "E"], Float[Ten
     return table[:, 0], table[:, 1]
 
 
-__all__ = ["FINE_STRUCTURE", "Dispersion", "free_atoms"]
+__all__ = ["FINE_STRUCTURE", "LEAST_POLARISABILITY", "OSCILLATOR_WIDTH", "UNIT_RADIUS", "Dispersion", "free_atoms"]

@@ -74,7 +74,9 @@ class AtomEmbedding(nn.Embedding):
         x: Tensor = super().forward(element)
         if graph is None or (self.charge is None and self.spin is None):
             return x
-        molecule = nn.functional.pad(graph.molecule, (0, len(element) - len(graph.molecule)), value=graph.n_molecules)
+        # Filled with zeros and then shifted, since a program of torch.export takes no size for a filling.
+        spare = (0, len(element) - len(graph.molecule))
+        molecule = nn.functional.pad(graph.molecule - graph.n_molecules, spare) + graph.n_molecules
         for electronic, electrons in ((self.charge, graph.charge), (self.spin, graph.n_unpaired)):
             # Where all molecules have none, there is nothing to add.
             if electronic is not None and electrons is not None:

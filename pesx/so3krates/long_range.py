@@ -7,7 +7,7 @@ from pesx.so3krates.dispersion import Dispersion
 from pesx.so3krates.electrostatics import coulomb_energy
 from pesx.so3krates.graph import GraphBatch
 from pesx.so3krates.hirshfeld import HirshfeldRatios
-from pesx.so3krates.molecular_pairs import molecular_pairs
+from pesx.so3krates.molecular_pairs import MolecularPairs, molecular_pairs
 from pesx.so3krates.settings import So3kratesSettings
 from pesx.typing import Float, Int, Tensor
 
@@ -34,7 +34,19 @@ class LongRange(nn.Module):
             element: Place of each atom's element in the list of elements, likewise.
             graph: Atoms and molecules.
         """
-        pairs = molecular_pairs(graph)
+        return self.over(molecular_pairs(graph), x, element, graph)
+
+    def over(
+        self, pairs: MolecularPairs, x: Float[Tensor, "X F"], element: Int[Tensor, "X"], graph: GraphBatch
+    ) -> Float[Tensor, "A"]:
+        """Return the same for a list of pairs that is there already.
+
+        Args:
+            pairs: All pairs of the molecules, each once.
+            x: As above.
+            element: As above.
+            graph: As above.
+        """
         energy = pairs.distance.new_zeros(len(pairs.distance))
         if self.charges is not None:
             charges = self.charges(x, element, graph)

@@ -1,4 +1,4 @@
-"""Kernels within atoms: projections, norms, residual networks, exchange and readout, and the way back through each."""
+"""Kernels within atoms: projections, norms, residual networks and exchange, and the way back through each."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from pesx.so3krates.fused.matrix import add_product, clear
 from pesx.so3krates.fused.vectors import apart, compiled, fma, lanes_of, load, sigmoid, spread, store, total
 from pesx.so3krates.fused.views import shifted
-from pesx.so3krates.fused.weights import Array, Shape, Weights
+from pesx.so3krates.fused.weights import Shape, Weights
 from pesx.so3krates.fused.workspace import Workspace
 
 
@@ -246,30 +246,6 @@ def exchange_back(shape: Shape, weights: Weights, work: Workspace, layer: int) -
             work.d_x[atom, column] = 0.0
 
 
-@compiled
-def read_energy(shape: Shape, weights: Weights, work: Workspace, element: Array) -> float:
-    """Return the interaction energy of the replica, eV, and begin the way back: fill the derivatives of features."""
-    apart()
-    lanes, n_atoms = lanes_of(work.x), work.n_atoms
-    one = spread(work.x, 1.0)
-    for atom in range(n_atoms):
-        for column in range(0, shape.readout_room, lanes):
-            store(work.readout, atom, column, load(weights.hidden_bias, 0, column))
-    add_product(work.x, shape.features, weights.hidden, work.readout, n_atoms, shape.readout_room)
-    energy = 0.0
-    for atom in range(n_atoms):
-        scale, sums = weights.scale[element[atom]], spread(work.x, 0.0)
-        for column in range(0, shape.readout_room, lanes):
-            value, out = load(work.readout, atom, column), load(weights.out, 0, column)
-            sums = fma(value * sigmoid(value), out, sums)
-            store(work.act, atom, column, silu_slope(value, one) * out * spread(work.x, scale))
-        raw = float(total(sums)) + weights.out_bias
-        energy += raw * float(scale) + float(weights.shift[element[atom]])
-    clear(work.d_x, n_atoms, shape.row)
-    add_product(work.act, shape.readout, weights.hidden_back, work.d_x, n_atoms, shape.features_room)
-    return energy
-
-
 __all__ = [
     "exchange",
     "exchange_back",
@@ -277,7 +253,6 @@ __all__ = [
     "normalise_back",
     "project",
     "project_back",
-    "read_energy",
     "refine",
     "refine_back",
     "silu_slope",

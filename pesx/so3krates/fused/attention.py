@@ -180,7 +180,7 @@ def look_up(shape: Shape, weights: Weights, work: Workspace, element: Array, n_p
         interpolate(weights.first_table[cell], work, pair, coefficients, pair, slopes, pair, width)
     for atom in range(work.n_atoms):
         for column in range(shape.row):
-            work.x[atom, column] = weights.embedding[element[atom], column]
+            work.x[atom, column] = weights.first_features[element[atom], column]
         for column in range(shape.projections):
             work.projections[0, atom, column] = weights.first_values[element[atom], column]
 

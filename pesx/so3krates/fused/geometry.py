@@ -2,6 +2,7 @@
 
 import math
 
+from pesx.so3krates.fused.switches import switch
 from pesx.so3krates.fused.vectors import apart, compiled, entry, fma, lanes_of, load, merged, spread, store, total
 from pesx.so3krates.fused.weights import Array, Shape, Weights
 from pesx.so3krates.fused.workspace import Workspace
@@ -45,8 +46,11 @@ def squared_distance(positions: Array, i: int, j: int) -> float:
 
 @compiled
 def prepare_pairs(shape: Shape, weights: Weights, work: Workspace, positions: Array) -> int:
-    """Find the pairs of a replica, with everything that depends on their vectors alone; return their number."""
+    """Find the pairs of a replica and what depends on their vectors alone, and clear the forces; return the number of pairs."""
     apart()
+    for atom in range(work.n_atoms):
+        for axis in range(3):
+            work.forces[atom, axis] = 0.0
     count = 0
     for i in range(positions.shape[0]):
         for j in range(i + 1, positions.shape[0]):
@@ -65,23 +69,6 @@ def prepare_pairs(shape: Shape, weights: Weights, work: Workspace, positions: Ar
                 make_harmonics(shape, weights, work, count)
                 count += 1
     return count
-
-
-@merged
-def switch(t: float, code: int) -> tuple[float, float]:
-    """Return a cutoff function and its derivative, at a distance in units of the cutoff."""
-    if t >= 1.0:
-        return 0.0, 0.0
-    if code == 0:
-        rest = 1.0 - t
-        return 1.0 - t * t * t * (10.0 - t * (15.0 - 6.0 * t)), -30.0 * t * t * rest * rest
-    if code == 1:
-        return 0.5 * (1.0 + math.cos(math.pi * t)), -0.5 * math.pi * math.sin(math.pi * t)
-    rest = 1.0 - t * t
-    if rest < 1e-3:
-        return 0.0, 0.0
-    value = math.exp(1.0 - 1.0 / rest)
-    return value, -2.0 * t * value / (rest * rest)
 
 
 @merged
@@ -136,12 +123,9 @@ def make_harmonics(shape: Shape, weights: Weights, work: Workspace, pair: int) -
 
 @compiled
 def add_forces(shape: Shape, weights: Weights, work: Workspace, n_pairs: int) -> None:
-    """Turn the derivatives per pair into forces on atoms, eV/angstrom."""
+    """Turn the derivatives per pair into forces on atoms, eV/angstrom, beside those that are there."""
     apart()
     n, lanes = weights.n_monomials, lanes_of(work.x)
-    for atom in range(work.n_atoms):
-        for axis in range(3):
-            work.forces[atom, axis] = 0.0
     for pair in range(n_pairs):
         make_monomials(weights, work, pair)
         x, y, z = spread(work.x, 0.0), spread(work.x, 0.0), spread(work.x, 0.0)
@@ -165,4 +149,4 @@ def add_forces(shape: Shape, weights: Weights, work: Workspace, n_pairs: int) ->
             work.forces[j, axis] -= push
 
 
-__all__ = ["add_forces", "is_finite", "most_pairs", "place_on_grid", "prepare_pairs", "switch"]
+__all__ = ["add_forces", "is_finite", "most_pairs", "prepare_pairs", "squared_distance"]

@@ -9,7 +9,6 @@ from pesx.so3krates.fused.atoms import (
     normalise_back,
     project,
     project_back,
-    read_energy,
     refine,
     refine_back,
     spread_gradient,
@@ -18,10 +17,12 @@ from pesx.so3krates.fused.atoms import (
 from pesx.so3krates.fused.attention import attend, look_up
 from pesx.so3krates.fused.attention_back import attend_back
 from pesx.so3krates.fused.geometry import add_forces, is_finite, most_pairs, prepare_pairs
+from pesx.so3krates.fused.long_range import interact, repel
 from pesx.so3krates.fused.matrix import clear, copy_rows
+from pesx.so3krates.fused.readout import read, read_back
 from pesx.so3krates.fused.vectors import apart, entry, merged
 from pesx.so3krates.fused.weights import Array, Shape, Weights
-from pesx.so3krates.fused.workspace import Workspace
+from pesx.so3krates.fused.workspace import ENERGY, Workspace
 
 
 @entry
@@ -43,8 +44,9 @@ def evaluate(
     for replica in range(positions.shape[0]):
         if is_finite(positions[replica]):
             n_pairs = prepare_pairs(shape, weights, work, positions[replica])
-            energy[replica] = forward(shape, weights, work, element, n_pairs)
-            backward(shape, weights, work, n_pairs)
+            forward(shape, weights, work, element, n_pairs)
+            energy[replica] = add_up(shape, weights, work, element, positions[replica], n_pairs)
+            backward(shape, weights, work, element, n_pairs)
             for atom in range(work.n_atoms):
                 for axis in range(3):
                     forces[replica, atom, axis] = work.forces[atom, axis]
@@ -56,8 +58,8 @@ def evaluate(
 
 
 @merged
-def forward(shape: Shape, weights: Weights, work: Workspace, element: Array, n_pairs: int) -> float:
-    """Return the interaction energy of a replica whose pairs are prepared."""
+def forward(shape: Shape, weights: Weights, work: Workspace, element: Array, n_pairs: int) -> None:
+    """Fill the features of a replica whose pairs are prepared."""
     look_up(shape, weights, work, element, n_pairs)
     for layer in range(shape.n_layers):
         if layer > 0:
@@ -73,13 +75,26 @@ def forward(shape: Shape, weights: Weights, work: Workspace, element: Array, n_p
             refine(shape, weights, work, 2 * layer + 1)
         if shape.has_norm_2:
             normalise(shape, weights, work, 2 * layer + 1)
-    energy: float = read_energy(shape, weights, work, element)
+
+
+@merged
+def add_up(shape: Shape, weights: Weights, work: Workspace, element: Array, positions: Array, n_pairs: int) -> float:
+    """Return the interaction energy of the replica that went forward last; add forces that do not come through features."""
+    read(shape, weights, work, element)
+    energy = 0.0
+    for atom in range(work.n_atoms):
+        energy += work.values[atom, ENERGY]
+    if shape.has_repulsion:
+        energy += repel(weights, work, element, n_pairs)
+    if shape.has_electrostatics or shape.has_dispersion:
+        energy += interact(shape, weights, work, element, positions)
     return energy
 
 
 @merged
-def backward(shape: Shape, weights: Weights, work: Workspace, n_pairs: int) -> None:
-    """Fill the forces of the replica that went forward last."""
+def backward(shape: Shape, weights: Weights, work: Workspace, element: Array, n_pairs: int) -> None:
+    """Add the forces that come through the features of the replica that was added up last."""
+    read_back(shape, weights, work, element)
     clear(work.d_chi, work.n_atoms, shape.components_room)
     clear(work.d_harmonics, n_pairs, shape.components_room)
     for pair in range(n_pairs):
@@ -96,12 +111,12 @@ def backward(shape: Shape, weights: Weights, work: Workspace, n_pairs: int) -> N
         if shape.has_norm:
             normalise_back(shape, weights, work, 2 * layer)
         spread_gradient(shape, work)
-        d_turned = work.turned[layer]
-        copy_rows(work.d_chi, d_turned, work.n_atoms, shape.components_room)
+        # Nobody needs the turned variables any more: their place takes their derivatives.
+        copy_rows(work.d_chi, work.turned[layer], work.n_atoms, shape.components_room)
         attend_back(shape, weights, work, layer, n_pairs)
         if layer > 0:
             project_back(shape, weights, work, layer)
     add_forces(shape, weights, work, n_pairs)
 
 
-__all__ = ["backward", "evaluate", "forward", "most_pairs"]
+__all__ = ["add_up", "backward", "evaluate", "forward", "most_pairs"]

@@ -5,39 +5,43 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from pesx.so3krates.attention import Coefficients, HeadLinear
 from pesx.so3krates.fused.harmonics import polynomials
-from pesx.so3krates.fused.weights import CUTOFF_CODES, Shape, Weights
+from pesx.so3krates.fused.kinds import Kinds
+from pesx.so3krates.fused.packing_energies import long_range, readouts, repulsion
+from pesx.so3krates.fused.padding import Real, array, pad, spaced
+from pesx.so3krates.fused.switches import CUTOFF_CODES
+from pesx.so3krates.fused.weights import Shape, Weights
 from pesx.so3krates.layer import Layer, ResidualMlp
 from pesx.so3krates.model import So3krates
 from pesx.so3krates.tabulated import DistanceFunction, tabulate
 from pesx.typing import Float, Tensor
 
-Real = NDArray[np.float64]
 
-
-def pack(model: So3krates, shape: Shape, level: int, dtype: type[np.floating[Any]]) -> Weights:
-    """Return all numbers of a model.
+def pack(model: So3krates, shape: Shape, kinds: Kinds, *, level: int, dtype: type[np.floating[Any]]) -> Weights:
+    """Return all numbers of a model, and of a molecule.
 
     Args:
         model: In float64, on the CPU.
         shape: Its sizes.
+        kinds: Elements of the molecule.
         level: Which energy head.
         dtype: Precision of the result.
     """
     layers = [cast(Layer, layer) for layer in model.layers]
     parts = {
-        **_constants(model, shape, level),
-        **_tables(model, layers, shape),
+        **_constants(model, shape),
+        **_tables(model, layers, shape, kinds),
         **_spherical(layers, shape),
         **_projections(layers, shape),
         **_refinements(layers, shape),
         **_exchange(layers, shape),
-        **_readout(model, shape, level),
         **_components(model, shape),
+        **readouts(model, shape, kinds, level),
+        **repulsion(model, kinds),
+        **long_range(model, kinds),
     }
     return Weights(**{name: _cast(value, dtype) for name, value in parts.items()})
 
@@ -47,53 +51,32 @@ def _cast(value: Any, dtype: type[np.floating[Any]]) -> Any:
     return np.ascontiguousarray(value, dtype=dtype) if is_real else value
 
 
-def array(tensor: Tensor) -> Real:
-    """Return the numbers of a parameter."""
-    return tensor.detach().numpy()
-
-
-def pad(matrix: Real, width: int, height: int | None = None) -> Real:
-    """Add columns of zeros up to a width, and rows up to a height."""
-    *before, rows, columns = matrix.shape
-    grown = [(0, 0)] * len(before) + [(0, (height or rows) - rows), (0, width - columns)]
-    return np.pad(matrix, grown)
-
-
-def spaced(matrix: Real, size: int, room: int) -> Real:
-    """Pad each group of ``size`` columns to ``room`` columns."""
-    *before, columns = matrix.shape
-    groups = matrix.reshape(*before, columns // size, size)
-    return pad(groups, room).reshape(*before, columns // size * room)
-
-
 def _branches(layer: Layer) -> tuple[Coefficients, Coefficients]:
     return layer.attention.feature, layer.attention.geometric
 
 
-def _constants(model: So3krates, shape: Shape, level: int) -> dict[str, Any]:
+def _constants(model: So3krates, shape: Shape) -> dict[str, Any]:
     settings = model.settings
     return {
         "cutoff": float(settings.cutoff),
         "cutoff_code": CUTOFF_CODES[settings.cutoff_function],
         "neighbours": float(settings.mean_neighbours),
         "epsilon": float(settings.layer_norm_epsilon),
-        "out_bias": float(model.head(level).out.bias),
         "is_feature": pad(np.ones((1, shape.features)), shape.features_room),
-        "embedding": pad(array(model.embedding.weight), shape.row),
     }
 
 
-def _tables(model: So3krates, layers: list[Layer], shape: Shape) -> dict[str, Any]:
+def _tables(model: So3krates, layers: list[Layer], shape: Shape, kinds: Kinds) -> dict[str, Any]:
     """Tabulate the first layer's coefficients for each pair of elements, and the other layers' filters, on one grid."""
     first, *others = [_radial_filters(model, layer) for layer in layers]
-    products = _element_products(layers[0], model.embedding.weight)
+    products = _element_products(layers[0], kinds.features)
 
     def everything(distance: Float[Tensor, "P"]) -> Float[Tensor, "P C"]:
         columns = [torch.einsum("pf,fc->pc", first(distance), products), *[filters(distance) for filters in others]]
         return torch.cat(columns, dim=1)
 
     table = tabulate(everything, model.settings.cutoff)
-    n_elements, features = model.embedding.weight.shape
+    n_elements, features = kinds.features.shape
     cells, n_scores = len(table.coefficients), shape.n_heads + shape.n_degrees
     split = n_elements**2 * n_scores
     scores = table.coefficients[:, :split].reshape(cells, n_elements, n_elements, n_scores)
@@ -113,7 +96,8 @@ def _tables(model: So3krates, layers: list[Layer], shape: Shape) -> dict[str, An
         "per_spacing": 1.0 / table.spacing,
         "first_table": pad(both, shape.coefficients_room),
         "radial_table": radial.transpose(1, 0, 2),
-        "first_values": pad(_first_values(layers[0], model.embedding.weight, shape), shape.projections),
+        "first_values": pad(_first_values(layers[0], kinds.features, shape), shape.projections),
+        "first_features": pad(array(kinds.features), shape.row),
     }
 
 
@@ -152,7 +136,7 @@ def _first_values(layer: Layer, embedding: Tensor, shape: Shape) -> Real:
 
 
 def _spherical(layers: list[Layer], shape: Shape) -> dict[str, Real]:
-    rows = max(shape.n_layers - 1, 1)
+    rows = max(shape.n_layers - 1, 1)  # An array that nobody reads must have an address too.
     into = np.zeros((rows, shape.n_degrees, 2 * shape.narrow_room))
     bias = np.zeros((rows, 2 * shape.narrow_room))
     out = np.zeros((rows, shape.narrow, shape.filters))
@@ -177,7 +161,7 @@ def _projections(layers: list[Layer], shape: Shape) -> dict[str, Real]:
     degrees: list[Real] = []
     heads_back: list[Real] = []
     degrees_back: list[Real] = []
-    for layer in layers[1:] or layers:
+    for layer in layers[1:] or layers:  # The first has tables instead, but arrays must not be empty.
         feature, geometric = _branches(layer)
         of_heads: list[HeadLinear] = [feature.query, feature.key, layer.attention.value]
         of_degrees: list[HeadLinear] = [geometric.query, geometric.key]
@@ -217,6 +201,7 @@ def _refinements(layers: list[Layer], shape: Shape) -> dict[str, Real]:
 
 def _exchange(layers: list[Layer], shape: Shape) -> dict[str, Real]:
     """Return the exchange with the identity added, so that it gives new features and the factor of each degree."""
+    # The model's map has a few more degrees, always zero, for the sake of alignment.
     used, room = shape.features + shape.n_degrees, shape.mixed_room
     ones = np.diag(np.repeat([1.0, 0.0], [shape.features, shape.n_degrees]))
     weights = [array(layer.exchange.mix.weight)[:used, :used] + ones for layer in layers]
@@ -226,20 +211,6 @@ def _exchange(layers: list[Layer], shape: Shape) -> dict[str, Real]:
         "mix": np.stack([pad(weight.T, room) for weight in weights]),
         "mix_back": np.stack([pad(weight, room) for weight in weights]),
         "mix_bias": pad(np.stack(biases), room),
-    }
-
-
-def _readout(model: So3krates, shape: Shape, level: int) -> dict[str, Real]:
-    head = model.head(level)
-    weight = array(head.hidden.weight)
-    shift = np.zeros(len(head.scale)) if head.shift is None else array(head.shift)
-    return {
-        "hidden": pad(weight.T, shape.readout_room),
-        "hidden_back": pad(weight, shape.features_room),
-        "hidden_bias": pad(array(head.hidden.bias)[None], shape.readout_room),
-        "out": pad(array(head.out.weight), shape.readout_room),
-        "scale": array(head.scale),
-        "shift": shift,
     }
 
 
@@ -262,4 +233,4 @@ def _components(model: So3krates, shape: Shape) -> dict[str, Any]:
     }
 
 
-__all__ = ["array", "pack", "pad", "spaced"]
+__all__ = ["pack"]

@@ -80,16 +80,23 @@ def entry(function: Function) -> Function:
     return kernel
 
 
+CONSTANTS = ("cutoff.py", "dispersion.py", "electrostatics.py", "graph.py", "tabulated.py", "zbl.py", "../units.py")
+"""Files with numbers that kernels use; they become part of machine code."""
+
+
 def _digest() -> str:
     """Return a hash of all that ends up in machine code; Numba itself looks at the file of the called kernel alone."""
     here = Path(__file__).parent
-    files = [*sorted(here.glob("*.py")), here.parent / "graph.py", here.parent / "tabulated.py"]
+    files = [*sorted(here.glob("*.py")), *(here.parent / name for name in CONSTANTS)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 @emitted
 def apart(_: Any) -> Any:
-    """Keep the function that calls this from being copied into its callers, which would be long to compile."""
+    """Keep the function that calls this from being copied into its callers, and its loops from being unrolled.
+
+    Both would be long to compile, and the second would gain nothing: the loops are over whole vectors already.
+    """
 
     def emit(context: Any, builder: Any, sig: Any, values: Any) -> Any:
         builder.function.attributes.add("noinline")
@@ -236,16 +243,6 @@ def _exponential(builder: Any, vector: VectorType, x: Any) -> Any:
 
 
 @emitted
-def exponential(_: Any, vector: Any) -> Any:
-    """Return exp of each lane."""
-
-    def emit(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-        return _exponential(builder, vector, values[0])
-
-    return vector(vector), emit
-
-
-@emitted
 def sigmoid(_: Any, vector: Any) -> Any:
     """Return 1 / (1 + exp(-x)) of each lane."""
 
@@ -284,7 +281,6 @@ __all__ = [
     "apart",
     "compiled",
     "entry",
-    "exponential",
     "fma",
     "lanes_of",
     "load",

@@ -10,6 +10,9 @@ from pesx.so3krates.tabulated import DEGREE
 BLOCK = 24
 """Pairs whose filters exist at the same time; they and the weights of the spherical filter should fit the nearest cache."""
 
+ENERGY, CHARGE, RATIO = 0, 1, 2
+"""Columns of what the readouts say: energy (eV), charge before the molecule's is met (e), signed Hirshfeld ratio."""
+
 
 class Workspace(NamedTuple):
     """Arrays of one replica. ``d_`` marks derivatives of the energy.
@@ -17,6 +20,9 @@ class Workspace(NamedTuple):
     Rows of ``x`` hold the features, then one number per degree. Arrays with a leading axis are kept per layer for the way
     back: Euclidean variables before (``chi``) and after attention (``turned``), factor of each degree (``factor``), what
     enters residual networks (``entered``), their hidden layer (``hidden``), and what norms made (``normal``).
+
+    ``act`` and ``d_y`` hold intermediate products of many kinds. Distances, forces, and whatever the readouts say are float64
+    in every precision.
     """
 
     n_atoms: int
@@ -37,6 +43,10 @@ class Workspace(NamedTuple):
     normal: Array
     inverse_width: Array
     readout: Array
+    values: Array
+    d_values: Array
+    charge: Array
+    ratio: Array
     forces: Array
     pair: Array
     unit: Array
@@ -97,6 +107,10 @@ def make_workspace(
         normal=empty(2 * layers, n_atoms, shape.features_room),
         inverse_width=empty(2 * layers, n_atoms),
         readout=empty(n_atoms, shape.readout_room),
+        values=np.zeros((n_atoms, RATIO + 1)),
+        d_values=np.zeros((n_atoms, RATIO + 1)),
+        charge=np.zeros(n_atoms),
+        ratio=np.zeros(n_atoms),
         forces=np.zeros((n_atoms, 3)),
         pair=np.zeros((n_pairs, 2), np.int64),
         unit=np.zeros((n_pairs, 3)),

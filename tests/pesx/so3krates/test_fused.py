@@ -7,9 +7,11 @@ import pytest
 import torch
 from ase.build import molecule
 
-from pesx.errors import ConfigError, ContractError
+from pesx.errors import ContractError, InputError
 from pesx.so3krates import checkpoint
+from pesx.so3krates.cutoff import CUTOFF_FUNCTIONS
 from pesx.so3krates.fused.force_field import FusedSo3krates
+from pesx.so3krates.fused.switches import CUTOFF_CODES
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates
 from pesx.so3krates.settings import So3kratesSettings
@@ -47,7 +49,8 @@ def exact(model, numbers, positions):
 
 @pytest.fixture(scope="module")
 def fused():
-    return {dtype: FusedSo3krates(make_model(), dtype) for dtype in (torch.float64, torch.float32)}
+    numbers, _ = structure()
+    return {dtype: FusedSo3krates(make_model(), numbers, dtype) for dtype in (torch.float64, torch.float32)}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_energies_and_forces_are_those_of_the_model(options):
     numbers, positions = structure()
     batch = shaken(positions, 3)
     level = len(model.settings.levels) - 1
-    energy, forces = FusedSo3krates(model, torch.float64, level=level)(numbers, batch)
+    energy, forces = FusedSo3krates(model, numbers, torch.float64, level=level)(batch)
     moved = batch.clone().requires_grad_()
     wanted = model.interaction_energies(replicas(numbers, moved, model.settings.cutoff), level)
     (gradient,) = torch.autograd.grad(wanted.sum(), moved)
@@ -78,10 +81,10 @@ def test_energies_and_forces_are_those_of_the_model(options):
 
 
 def test_single_precision_differs_by_its_rounding_only(fused):
-    numbers, positions = structure()
+    _, positions = structure()
     batch = shaken(positions, 3).float()
-    energy, forces = fused[torch.float32](numbers, batch)
-    wanted, wanted_forces = fused[torch.float64](numbers, batch.double())
+    energy, forces = fused[torch.float32](batch)
+    wanted, wanted_forces = fused[torch.float64](batch.double())
     assert energy.dtype == torch.float64
     assert forces.dtype == torch.float32
     torch.testing.assert_close(energy, wanted, rtol=0, atol=2e-5)
@@ -90,45 +93,44 @@ def test_single_precision_differs_by_its_rounding_only(fused):
 
 def test_tables_move_the_forces_of_the_packaged_model_by_less_than_a_hundred_thousandth():
     model = checkpoint.load()[0].double()
-    fast = FusedSo3krates(model, torch.float64)
     for name in ("H2CO", "CH3CH2OH", "CH3CONH2"):
         numbers, positions = structure(name)
         batch = shaken(positions, 8, 0.05)
-        energy, forces = fast(numbers, batch)
+        energy, forces = FusedSo3krates(model, numbers, torch.float64)(batch)
         wanted, wanted_forces = exact(model, numbers, batch)
         torch.testing.assert_close(energy, wanted, rtol=0, atol=1e-5)
         torch.testing.assert_close(forces, wanted_forces, rtol=0, atol=1e-5)
 
 
 def test_forces_are_minus_the_gradient_of_this_energy(fused):
-    numbers, positions = structure()
+    _, positions = structure()
     batch = shaken(positions)
-    _, forces = fused[torch.float64](numbers, batch)
+    _, forces = fused[torch.float64](batch)
     step = 1e-4 * torch.eye(batch.numel(), dtype=torch.float64).view(-1, *batch.shape[1:])
-    ahead, behind, further, back = (fused[torch.float64](numbers, batch + k * step)[0] for k in (1, -1, 2, -2))
+    ahead, behind, further, back = (fused[torch.float64](batch + k * step)[0] for k in (1, -1, 2, -2))
     numerical = (8 * (ahead - behind) - (further - back)) / 12e-4
     torch.testing.assert_close(forces.flatten(), -numerical, rtol=0, atol=2e-9)
 
 
 @BOTH
 def test_a_replica_has_the_same_bits_alone_and_in_company(fused, dtype):
-    numbers, positions = structure()
+    _, positions = structure()
     batch = torch.cat([shaken(positions, 5), 1.4 * shaken(positions, 5)]).to(dtype)
-    energy, forces = fused[dtype](numbers, batch)
+    energy, forces = fused[dtype](batch)
     for row, alone in enumerate(batch.split(1)):
-        own_energy, own_forces = fused[dtype](numbers, alone)
+        own_energy, own_forces = fused[dtype](alone)
         assert torch.equal(own_energy[0], energy[row])
         assert torch.equal(own_forces[0], forces[row])
 
 
 @BOTH
 def test_threads_do_not_disturb_one_another(fused, dtype):
-    numbers, positions = structure()
+    _, positions = structure()
     batches = [shaken(positions, 4, 0.02 * k).to(dtype) for k in range(12)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda batch: fused[dtype](numbers, batch), batches))
+        together = list(pool.map(lambda batch: fused[dtype](batch), batches))
     for batch, (energy, forces) in zip(batches, together, strict=True):
-        alone = fused[dtype](numbers, batch)
+        alone = fused[dtype](batch)
         assert torch.equal(energy, alone[0])
         assert torch.equal(forces, alone[1])
 
@@ -136,11 +138,11 @@ def test_threads_do_not_disturb_one_another(fused, dtype):
 @BOTH
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_broken_replica_gets_nan_and_leaves_the_others_alone(fused, dtype, bad):
-    numbers, positions = structure()
+    _, positions = structure()
     batch = shaken(positions, 4).to(dtype)
-    energy, forces = fused[dtype](numbers, batch)
+    energy, forces = fused[dtype](batch)
     batch[1, 3, 2] = bad
-    broken_energy, broken_forces = fused[dtype](numbers, batch)
+    broken_energy, broken_forces = fused[dtype](batch)
     assert broken_energy[1].isnan()
     assert broken_forces[1].isnan().all()
     rest = torch.tensor([0, 2, 3])
@@ -151,30 +153,30 @@ def test_a_broken_replica_gets_nan_and_leaves_the_others_alone(fused, dtype, bad
 def test_order_of_atoms_does_not_matter(fused):
     numbers, positions = structure()
     batch, order = shaken(positions), torch.randperm(len(numbers), generator=torch.manual_seed(0))
-    energy, forces = fused[torch.float64](numbers, batch)
-    other_energy, other_forces = fused[torch.float64](numbers[order], batch[:, order])
+    energy, forces = fused[torch.float64](batch)
+    other_energy, other_forces = FusedSo3krates(make_model(), numbers[order], torch.float64)(batch[:, order])
     torch.testing.assert_close(other_energy, energy, rtol=0, atol=1e-10)
     torch.testing.assert_close(other_forces, forces[:, order], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_rotation_reflection_and_translation_leave_the_energy_and_turn_forces(fused, sign):
-    numbers, positions = structure()
+    _, positions = structure()
     batch = shaken(positions)
     turn, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.manual_seed(5), dtype=torch.float64))
     turn = sign * turn
-    energy, forces = fused[torch.float64](numbers, batch)
-    turned_energy, turned_forces = fused[torch.float64](numbers, batch @ turn.T + 7.0)
+    energy, forces = fused[torch.float64](batch)
+    turned_energy, turned_forces = fused[torch.float64](batch @ turn.T + 7.0)
     torch.testing.assert_close(turned_energy, energy, rtol=0, atol=1e-10)
     torch.testing.assert_close(turned_forces, forces @ turn.T, rtol=0, atol=1e-10)
 
 
-def test_nothing_jumps_where_a_pair_comes_within_the_cutoff(fused):
+def test_nothing_jumps_where_a_pair_comes_within_the_cutoff():
     numbers = torch.tensor([8, 1])
     distances = SMALL.cutoff + torch.tensor([-1e-3, -1e-6, 1e-6, 1e-3], dtype=torch.float64)
     batch = torch.zeros(4, 2, 3, dtype=torch.float64)
     batch[:, 1, 0] = distances
-    energy, forces = fused[torch.float64](numbers, batch)
+    energy, forces = FusedSo3krates(make_model(), numbers, torch.float64)(batch)
     torch.testing.assert_close(energy[:3], energy[3:].expand(3), rtol=0, atol=1e-8)
     torch.testing.assert_close(forces, torch.zeros_like(forces), rtol=0, atol=1e-4)
     torch.testing.assert_close(forces[1:], torch.zeros_like(forces[1:]), rtol=0, atol=1e-9)
@@ -182,47 +184,53 @@ def test_nothing_jumps_where_a_pair_comes_within_the_cutoff(fused):
 
 @BOTH
 def test_coincident_atoms_are_finite(fused, dtype):
-    numbers, positions = structure()
+    _, positions = structure()
     batch = positions[None].clone().to(dtype)
     batch[0, 1] = batch[0, 0]
-    energy, forces = fused[dtype](numbers, batch)
+    energy, forces = fused[dtype](batch)
     assert energy.isfinite().all()
     assert forces.isfinite().all()
 
 
-def test_single_atoms_and_empty_batches(fused):
+def test_single_atoms_and_empty_batches():
     model = make_model()
     numbers = torch.tensor([8])
-    energy, forces = fused[torch.float64](numbers, torch.zeros(2, 1, 3, dtype=torch.float64))
+    fast = FusedSo3krates(model, numbers, torch.float64)
+    energy, forces = fast(torch.zeros(2, 1, 3, dtype=torch.float64))
     wanted = model.interaction_energies(replicas(numbers, torch.zeros(1, 1, 3, dtype=torch.float64), 3.0))
     torch.testing.assert_close(energy, wanted.detach().expand(2), rtol=0, atol=1e-9)
     assert not forces.any()
-    energy, forces = fused[torch.float64](numbers, torch.zeros(0, 1, 3, dtype=torch.float64))
+    energy, forces = fast(torch.zeros(0, 1, 3, dtype=torch.float64))
     assert energy.shape == (0,)
     assert forces.shape == (0, 1, 3)
 
 
-def test_molecules_of_different_sizes_take_turns(fused):
-    small, large = structure("H2O"), structure("CH3CH2OH")
-    first = fused[torch.float64](small[0], small[1][None])
-    fused[torch.float64](large[0], large[1][None])
-    again = fused[torch.float64](small[0], small[1][None])
-    assert torch.equal(first[0], again[0])
-    assert torch.equal(first[1], again[1])
-
-
-@pytest.mark.parametrize("option", ["zbl", "electrostatics", "charge_embedding"])
-def test_models_beyond_the_kernels_are_refused(option):
-    with pytest.raises(ConfigError, match=option):
-        FusedSo3krates(make_model(**{option: True}), torch.float64)
-
-
-def test_other_precisions_are_refused(fused):
-    with pytest.raises(ContractError, match="float16"):
-        FusedSo3krates(make_model(), torch.float16)
+def test_more_pairs_than_before_find_room(fused):
     numbers, positions = structure()
+    far, near = 2.0 * shaken(positions), 0.8 * shaken(positions)
+    fast = FusedSo3krates(make_model(), numbers, torch.float64)
+    for batch in (far, near, far):
+        for found, wanted in zip(fast(batch), fused[torch.float64](batch), strict=True):
+            assert torch.equal(found, wanted)
+
+
+def test_elements_that_the_model_does_not_know_are_refused():
+    with pytest.raises(InputError, match="17"):
+        FusedSo3krates(make_model(), torch.tensor([1, 17]), torch.float64)
+
+
+def test_all_cutoff_functions_have_a_kernel():
+    assert set(CUTOFF_CODES) == set(CUTOFF_FUNCTIONS)
+
+
+def test_other_precisions_and_shapes_are_refused(fused):
+    numbers, positions = structure()
+    with pytest.raises(ContractError, match="float16"):
+        FusedSo3krates(make_model(), numbers, torch.float16)
     with pytest.raises(ContractError, match="cast"):
-        fused[torch.float32](numbers, positions[None])
+        fused[torch.float32](positions[None])
+    with pytest.raises(ContractError, match=r"\(B, 9, 3\)"):
+        fused[torch.float64](positions[None, :8])
 
 
 def test_the_compiler_is_loaded_at_first_need_only():
