@@ -1,4 +1,4 @@
-"""``pesx model``: bring in models of other programs, and say what is in a model file."""
+"""``pesx model``: bring in models of other programs, hand models out to them, and say what is in a model file."""
 
 import io
 import json
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pesx.cli.streams import put, say
 from pesx.errors import ConfigError
+from pesx.interfaces import export
 from pesx.so3krates import checkpoint
 from pesx.so3krates.checkpoint import Card
 from pesx.so3krates.model import So3krates
@@ -24,11 +25,14 @@ _WIDTH = 120
 
 
 def run(arguments: Namespace) -> int:
-    """Import or describe, and return the exit code."""
+    """Import, export or describe, and return the exit code."""
     if arguments.action == "import":
         _import(arguments.kind, arguments.path, arguments.out)
         if arguments.json:
             put(json.dumps(checkpoint.describe(arguments.out)))
+        return 0
+    if arguments.action == "export":
+        _export(arguments)
         return 0
     facts = checkpoint.describe(arguments.file)
     put(json.dumps(facts) if arguments.json else _text(facts))
@@ -38,11 +42,24 @@ def run(arguments: Namespace) -> int:
 def _import(kind: str, path: str, out: str) -> None:
     if kind not in IMPORTERS:
         raise ConfigError(f"Expected a kind of model out of {', '.join(IMPORTERS)}; came {kind!r}.")
-    if not Path(out).parent.is_dir():
-        raise ConfigError(f"--out: expected a file in a folder that exists; came {out!r}. Make the folder first.")
+    _check_folder(out)
     model, card = IMPORTERS[kind](path)
     checkpoint.save(out, model, card)
     say(f"Wrote {out}: {card['name']}, elements {', '.join(map(str, card['elements']))}. Please cite {card['source']}.")
+
+
+def _export(arguments: Namespace) -> None:
+    _check_folder(arguments.out)
+    model, card = checkpoint.load(arguments.file)
+    facts = export.write(arguments.out, model, card, dtype=arguments.dtype, device=arguments.device)
+    say(f"Wrote {arguments.out}: takes {', '.join(facts['inputs'])}; gives {', '.join(facts['outputs'])}.")
+    if arguments.json:
+        put(json.dumps(facts))
+
+
+def _check_folder(out: str) -> None:
+    if not Path(out).parent.is_dir():
+        raise ConfigError(f"--out: expected a file in a folder that exists; came {out!r}. Make the folder first.")
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -54,6 +54,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "explore": _explore(commands),
         "minima": _minima(commands),
         "export": _export(commands),
+        "select": _select(commands),
         "label": _label(commands),
         "train": _train(commands),
         "model": _model(commands),
@@ -162,6 +163,29 @@ def _export(commands: "_Commands[_Parser]") -> _Parser:
     return parser
 
 
+def _select(commands: "_Commands[_Parser]") -> _Parser:
+    epilog = (
+        "example:\n"
+        "  pesx select RUN/minima.extxyz --between 3 --thermal 5 --choose 300 --out chosen.extxyz\n"
+        "which pesx label can then label, at several levels of theory if need be\n"
+    )
+    parser = _command(commands, "select", "choose structures that are worth an accurate label", epilog=epilog)
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE.extxyz", help="minima of a search, frames of trajectories, ..."
+    )
+    parser.add_argument("--choose", type=_whole, required=True, metavar="N", help="structures of each molecule")
+    parser.add_argument("--out", required=True, metavar="CHOSEN.extxyz", help="the structures, for pesx label")
+    parser.add_argument("--between", type=_whole, default=0, metavar="K", help="add K structures between near ones (0)")
+    parser.add_argument("--thermal", type=_whole, default=0, metavar="K", help="add K of a trajectory from each (0)")
+    parser.add_argument("--temperature", type=float, default=500.0, metavar="T", help="of trajectories, K (500)")
+    parser.add_argument(
+        "--force-limit", type=float, default=30.0, metavar="F", help="largest force of a structure, eV/angstrom (30)"
+    )
+    parser.add_argument("--model", metavar="FILE", help="model that tells structures apart (the one in the package)")
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="of trajectories (0)")
+    return parser
+
+
 def _label(commands: "_Commands[_Parser]") -> _Parser:
     epilog = "A run that was stopped goes on when the same command is given again."
     parser = _command(commands, "label", "label structures with a reference engine", epilog=epilog)
@@ -170,8 +194,10 @@ def _label(commands: "_Commands[_Parser]") -> _Parser:
     parser.add_argument("--engine", metavar="NAME", help="with --frames: gfn2, gfn1, pyscf or module:attribute (gfn2)")
     parser.add_argument("--level", metavar="TEXT", help="with --frames: level of theory, such as b3lyp-d4/def2-svp")
     parser.add_argument("--force-limit", type=float, metavar="F", help="with --frames: largest force, eV/angstrom (30)")
+    parser.add_argument("--energies-only", action="store_true", help="with --frames: store energies without forces")
     parser.add_argument("--out", required=True, metavar="LABELS.db", help="file of the labels")
     parser.add_argument("--workers", type=_whole, default=1, metavar="N", help="worker processes (1)")
+    parser.add_argument("--threads", type=_whole, default=1, metavar="N", help="threads of each worker (1)")
     return parser
 
 
@@ -201,10 +227,9 @@ def _model(commands: "_Commands[_Parser]") -> _Parser:
         "examples:\n"
         "  pesx model import so3lr params.pkl --out so3lr.safetensors    weights of SO3LR, from its package\n"
         "  pesx model info so3lr.safetensors --json\n"
+        "  pesx model export so3lr.safetensors --out so3lr.pt2 --dtype float64 --device cpu    runs without pesx\n"
     )
-    parser = _command(
-        commands, "model", "import a model of another program, or say what is in a model file", epilog=epilog
-    )
+    parser = _command(commands, "model", "import or export a model, or say what is in a model file", epilog=epilog)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
     bring = _command(actions, "import", "turn the parameters of another program into a model file")
     bring.add_argument("kind", metavar="so3lr", help="what the parameters are of")
@@ -214,6 +239,14 @@ def _model(commands: "_Commands[_Parser]") -> _Parser:
     info = _command(actions, "info", "say what is in a model file")
     info.add_argument("file", metavar="FILE", help="the model file")
     info.add_argument("--json", action="store_true", help="print JSON")
+    export = _command(actions, "export", "write energies and forces as a program that torch runs without pesx")
+    export.add_argument("file", metavar="FILE", help="the model file")
+    export.add_argument("--out", required=True, metavar="FILE.pt2", help="the program")
+    export.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision (float32)")
+    export.add_argument(
+        "--device", default="cpu", metavar="DEVICE", help="where the program is to run: cpu, cuda (cpu)"
+    )
+    export.add_argument("--json", action="store_true", help="print what the program takes and gives as JSON")
     return parser
 
 

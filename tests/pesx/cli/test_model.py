@@ -71,3 +71,12 @@ def test_what_cannot_be_imported(pesx, tmp_path):
     nowhere = ("--out", tmp_path / "nowhere" / "model.safetensors")
     assert "folder" in pesx("model", "import", "so3lr", tmp_path / "params.npz", *nowhere).message
     assert pesx("model").code == 2
+
+
+def test_what_cannot_be_exported(pesx, tmp_path, model_file):
+    nowhere = ("--out", tmp_path / "nowhere" / "model.pt2")
+    assert "folder" in pesx("model", "export", model_file, *nowhere).message
+    out = ("--out", tmp_path / "model.pt2")
+    assert "found none" in pesx("model", "export", tmp_path / "absent.safetensors", *out).message
+    assert "float16" in pesx("model", "export", model_file, *out, "--dtype", "float16").message
+    assert not (tmp_path / "model.pt2").exists()
