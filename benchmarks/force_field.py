@@ -4,12 +4,14 @@ The molecule is Ac-Ala3-NHMe, 42 atoms, with a cutoff of 5 angstrom; thermal noi
 shape (132 features, 3 layers, 4 heads, degrees 1 to 3) with random weights, and the one that comes with pesx. Times are the
 least of many repetitions, of processor time, so that other programs on the machine disturb little; the two paths take
 turns. Beside them stand the multiply-adds of a frame, counted from the sizes, and the fraction they are of what the same
-core does in the fastest of three matrix products.
+core does in the fastest of three matrix products. A second table has the time against the number of atoms, up to
+Ac-Ala20-NHMe, and the memory that a thread works in, which all replicas share, beside that of each further replica.
 """
 
 import argparse
 import functools
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,8 @@ import torch
 from ase.io import read
 from report import make_parser, plain_settings, show, write
 
+from pesx.chemistry.embed import molecule_from_smiles
+from pesx.labelling.peptides import peptide_smiles
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates import checkpoint
 from pesx.so3krates.fused.force_field import FusedSo3krates
@@ -31,6 +35,9 @@ from pesx.so3krates.settings import So3kratesSettings
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "ala3.xyz"
 NOISE = 0.05
+MANY = 16
+"""Frames at once in the table by number of atoms."""
+
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -41,6 +48,12 @@ def make_models(seed: int) -> dict[str, So3krates]:
         "random F132": So3krates(So3kratesSettings(features=132, residual_mlp=False)),
         "packaged": checkpoint.load()[0],
     }
+
+
+def peptide(n_residues: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return atomic numbers and one geometry (angstrom) of Ac-Ala_n-NHMe from RDKit."""
+    molecule = molecule_from_smiles(peptide_smiles("-".join(["Ala"] * n_residues)))
+    return molecule.numbers, molecule.positions
 
 
 def multiply_adds(settings: So3kratesSettings, n_atoms: float, n_pairs: float) -> dict[str, float]:
@@ -121,8 +134,8 @@ def measure(name: str, model: So3krates, arguments: argparse.Namespace) -> list[
     rows = []
     for precision, dtype in PRECISIONS.items():
         begin = time.thread_time()
-        fused = FusedSo3krates(model, dtype)
-        fused(numbers, positions[None].to(dtype))
+        fused = FusedSo3krates(model, numbers, dtype)
+        fused(positions[None].to(dtype))
         preparation = time.thread_time() - begin
         products = peak(dtype)
         for batch in arguments.batches:
@@ -131,7 +144,7 @@ def measure(name: str, model: So3krates, arguments: argparse.Namespace) -> list[
             )
             moved = (positions + NOISE * noise).to(dtype)
             repetitions = max(3, arguments.frames // batch)
-            calls = [functools.partial(potential, moved), functools.partial(fused, numbers, moved)]
+            calls = [functools.partial(potential, moved), functools.partial(fused, moved)]
             now, then = (1e3 * seconds / batch for seconds in least(calls, repetitions=repetitions))
             pairs = len(replicas(numbers, moved, model.settings.cutoff).pair_i) / batch
             count = multiply_adds(model.settings, len(numbers), pairs)["total"]
@@ -148,10 +161,52 @@ def measure(name: str, model: So3krates, arguments: argparse.Namespace) -> list[
                     "billion_multiply_adds_per_s": products,
                     "of_peak": count / (then * 1e-3) / (max(products.values()) * 1e9),
                     "preparation_s": preparation,
-                    "force_difference": float((potential(moved).forces - fused(numbers, moved)[1]).abs().max()),
+                    "force_difference": float((potential(moved).forces - fused(moved)[1]).abs().max()),
                 }
             )
     return rows
+
+
+def measure_sizes(name: str, model: So3krates, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Time the kernels in float32 for one and for many frames of longer and longer peptides, and ask for the memory."""
+    limit, rows = max(peak(torch.float32).values()), []
+    for n_residues in arguments.residues:
+        numbers, positions = peptide(n_residues)
+        noise = torch.randn(MANY, *positions.shape, generator=torch.manual_seed(arguments.seed), dtype=torch.float64)
+        moved = (positions + NOISE * noise).float()
+        # Copies of one frame, because the workspace is as large as the frame with the most pairs asks for.
+        shared, all_of_them = (memory(model, numbers, moved[:1].repeat(batch, 1, 1)) for batch in (1, MANY))
+        fused = FusedSo3krates(model, numbers, torch.float32)
+        calls = [functools.partial(fused, moved[:batch]) for batch in (1, MANY)]
+        one, many = least(calls, repetitions=max(3, arguments.frames // MANY))
+        pairs = len(replicas(numbers, moved, model.settings.cutoff).pair_i) / MANY
+        count = multiply_adds(model.settings, len(numbers), pairs)["total"]
+        rows.append(
+            {
+                "model": name,
+                "residues": n_residues,
+                "atoms": len(numbers),
+                "pairs": pairs,
+                "one_ms": 1e3 * one,
+                "many_ms": 1e3 * many / MANY,
+                "million_multiply_adds": count / 1e6,
+                "of_peak": count / (many / MANY) / (limit * 1e9),
+                "bytes_per_thread": shared,
+                "bytes_per_replica": (all_of_them - shared) / (MANY - 1),
+            }
+        )
+    return rows
+
+
+def memory(model: So3krates, numbers: torch.Tensor, positions: torch.Tensor) -> int:
+    """Return the most bytes of arrays at a time in a first call, which finds no workspace, its results too."""
+    FusedSo3krates(model, numbers, torch.float32)(positions)  # what is loaded at the first use is not meant
+    fused = FusedSo3krates(model, numbers, torch.float32)
+    tracemalloc.start()
+    fused(positions)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -159,16 +214,27 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser(__doc__, "force_field.json")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64], help="frames at once (default 1 16 64)")
     parser.add_argument("--frames", type=int, default=320, help="to evaluate for each line, at least (default 320)")
+    parser.add_argument(
+        "--residues", type=int, nargs="*", default=list(range(1, 21)), help="n of Ac-Ala_n-NHMe (default 1 to 20)"
+    )
     return parser.parse_args(words)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure, show and write."""
     torch.set_num_threads(1)
-    rows = [row for name, model in make_models(arguments.seed).items() for row in measure(name, model, arguments)]
+    models = make_models(arguments.seed)
+    rows = [row for name, model in models.items() for row in measure(name, model, arguments)]
+    sizes = [row for name, model in models.items() for row in measure_sizes(name, model, arguments)]
     columns = ("model", "precision", "batch", "model_ms", "fused_ms", "ratio", "of_peak", "force_difference")
     show("Energies and forces of Ac-Ala3-NHMe, per frame, one core", columns, [[r[c] for c in columns] for r in rows])
-    write(arguments.out, settings=plain_settings(arguments), results=rows)
+    columns = ("model", "atoms", "pairs", "one_ms", "many_ms", "of_peak", "bytes_per_thread", "bytes_per_replica")
+    show(
+        f"Ac-Ala_n-NHMe in float32, per frame: one alone and {MANY} at once",
+        columns,
+        [[r[c] for c in columns] for r in sizes],
+    )
+    write(arguments.out, settings=plain_settings(arguments), results={"ala3": rows, "by_size": sizes})
 
 
 if __name__ == "__main__":
