@@ -66,7 +66,7 @@ def test_the_smoke_twin_finds_all_minima_of_lj7(tmp_path, capfd):
 
 def test_the_test_set_of_the_model_is_held_out():
     folder = WORKFLOWS / "ala_gly_model"
-    plans = [read_plan(folder / name) for name in ("label.toml", "label_more.toml")]
+    plans = [read_plan(folder / name) for name in ("label.toml", "label_simulated.toml")]
     trained = {name for plan in plans for group in plan.molecules for name in group.by_name()}
     tested = {name for group in read_plan(folder / "label_test.toml").molecules for name in group.by_name()}
     assert tested - trained == {"Ac-Gly-Ala-Gly-NHMe"}
