@@ -187,6 +187,7 @@ def _train(commands: "_Commands[_Parser]") -> _Parser:
     )
     parser.add_argument("--start", metavar="MODEL", help="model file whose weights to begin with")
     parser.add_argument("--level", metavar="TEXT", help="level of theory of the labels in extxyz files")
+    parser.add_argument("--target", metavar="TEXT", help="level of theory to answer with, if the labels have several")
     parser.add_argument(
         "--test", action="append", default=[], metavar="TEST.db", help="held-out labels for the model card; repeatable"
     )

@@ -29,6 +29,7 @@ def run(arguments: Namespace) -> int:
             data,
             arguments.out,
             resume=arguments.resume,
+            target=arguments.target,
             start=None if arguments.start is None else checkpoint.load(arguments.start)[0],
             tests={name: _load(path, arguments.level) for name, path in tests.items()},
         )

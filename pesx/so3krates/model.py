@@ -68,12 +68,12 @@ class So3krates(nn.Module):
         atomic = self._atomic_energies(graph, level).double() + head.reference_energies.index_select(0, graph.numbers)
         return _per_molecule(atomic, graph)
 
-    def interaction_energies(self, graph: GraphBatch, level: int = 0) -> Float[Tensor, "G"]:
+    def interaction_energies(self, graph: GraphBatch, level: int | Int[Tensor, "G"] = 0) -> Float[Tensor, "G"]:
         """Return the energy of each molecule above its elements' reference energies, eV, in the model's precision.
 
         Args:
             graph: Molecules.
-            level: Which head answers.
+            level: Which head answers, for all molecules or for each.
         """
         return _per_molecule(self._atomic_energies(graph, level), graph)
 
@@ -88,6 +88,19 @@ class So3krates(nn.Module):
         element = self._elements(graph)
         charges: Tensor = self.long_range.charges(self._features(graph, element)[0], element, graph)
         return charges
+
+    def level_index(self, level: str) -> int:
+        """Return which head answers at a level of theory.
+
+        Raises:
+            InputError: None does; names those that there are.
+        """
+        if level not in self.settings.levels:
+            raise InputError(
+                f"Expected a level of theory that the model has, {', '.join(map(repr, self.settings.levels))}; came {level!r}. "
+                "Choose one of these, or another model."
+            )
+        return self.settings.levels.index(level)
 
     def head(self, level: int = 0) -> EnergyHead:
         """Return the energy head of one level of theory."""
@@ -181,15 +194,27 @@ class So3krates(nn.Module):
         n_atoms = len(graph.numbers)
         return nn.functional.pad(self.element_place.index_select(0, graph.numbers), (0, aligned(n_atoms) - n_atoms))
 
-    def _atomic_energies(self, graph: GraphBatch, level: int) -> Float[Tensor, "A"]:
+    def _atomic_energies(self, graph: GraphBatch, level: int | Int[Tensor, "G"]) -> Float[Tensor, "A"]:
         element = self._elements(graph)
         x, _ = self._features(graph, element)
-        energies: Tensor = self.head(level)(x, element)[: len(graph.numbers)]
+        energies = self._read_out(x, element, graph, level)
         if self.zbl is not None:
             energies = energies + self.zbl(graph)
         if self.long_range is not None:
             energies = energies + self.long_range(x, element, graph)
         return energies
+
+    def _read_out(
+        self, x: Float[Tensor, "B F"], element: Int[Tensor, "B"], graph: GraphBatch, level: int | Int[Tensor, "G"]
+    ) -> Float[Tensor, "A"]:
+        n_atoms = len(graph.numbers)
+        if isinstance(level, int):
+            energies: Tensor = self.head(level)(x, element)[:n_atoms]
+            return energies
+        # A head costs little beside the layers, so each answers for all atoms.
+        answers = torch.stack([head(x, element)[:n_atoms] for head in self.heads], dim=1)
+        chosen = level.index_select(0, graph.molecule)
+        return answers.gather(1, chosen[:, None])[:, 0]
 
     def _pairs(self, graph: GraphBatch) -> Pairs:
         pad = nn.functional.pad

@@ -13,7 +13,7 @@ from pesx.so3krates.model import So3krates
 from pesx.training.frames import Batch, FrameTable, Padding
 from pesx.training.loss import LossSettings, energy_loss, force_loss
 from pesx.training.settings import TrainingSettings
-from pesx.typing import Float, Tensor
+from pesx.typing import Float, Int, Tensor
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,18 @@ class LossStep:
 
 
 def energy_and_forces(
-    model: So3krates, graph: GraphBatch, *, create_graph: bool
+    model: So3krates, graph: GraphBatch, *, level: int | Int[Tensor, "G"] = 0, create_graph: bool
 ) -> tuple[Float[Tensor, "G"], Float[Tensor, "A 3"]]:
     """Return interaction energies (eV) and forces (eV/angstrom) of a batch.
 
     Args:
         model: The network.
         graph: Atoms and pairs.
+        level: Which head answers, for all molecules or for each.
         create_graph: Whether the forces are to be differentiated again.
     """
     positions = graph.positions.detach().requires_grad_()
-    energy = model.interaction_energies(replace(graph, positions=positions))
+    energy = model.interaction_energies(replace(graph, positions=positions), level)
     (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=create_graph)
     return energy, -gradient
 
@@ -71,15 +72,22 @@ def loss_of(
         energy_weight: Of the mean energy error per molecule at this step, 1/eV.
     """
     force_error = force_loss(forces, batch.forces, batch.atom_weight, settings.force_scale)
-    energy_error = energy_loss(energy, batch.energy, batch.frame_weight, settings.energy_scale)
+    off = energy - batch.energy
+    energy_error = energy_loss(off - batch.centre @ off, batch.frame_weight, settings.energy_scale)
     return settings.force_weight * force_error + energy_weight * energy_error
+
+
+def level_of(model: So3krates, batch: Batch) -> int | Int[Tensor, "G"]:
+    """Return which head answers; a number where there is one only, which spares the choice."""
+    return batch.level if len(model.heads) > 1 else 0
 
 
 def make_loss_step(model: So3krates, settings: TrainingSettings, table: FrameTable) -> LossStep:
     """Return the compiled step if it is wanted and there is a compiler, and the plain one otherwise."""
 
     def plain(batch: Batch, energy_weight: float) -> Tensor:
-        energy, forces = energy_and_forces(model, batch.graph, create_graph=True)
+        level = level_of(model, batch)
+        energy, forces = energy_and_forces(model, batch.graph, level=level, create_graph=True)
         return loss_of(settings.loss, batch, energy=energy, forces=forces, energy_weight=energy_weight)
 
     eager = LossStep(plain, table, None, "plain step")
@@ -102,8 +110,8 @@ class _Interaction(torch.nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, graph: GraphBatch) -> Float[Tensor, "G"]:
-        return self.model.interaction_energies(graph)
+    def forward(self, graph: GraphBatch, level: int | Int[Tensor, "G"]) -> Float[Tensor, "G"]:
+        return self.model.interaction_energies(graph, level)
 
 
 def _compiled(model: So3krates, settings: LossSettings) -> Callable[[Batch, float], Tensor]:
@@ -112,7 +120,8 @@ def _compiled(model: So3krates, settings: LossSettings) -> Callable[[Batch, floa
 
     def loss(weights: dict[str, Tensor], batch: Batch, energy_weight: Tensor) -> Tensor:
         def total(positions: Tensor) -> tuple[Tensor, Tensor]:
-            energy = functional_call(module, weights, (replace(batch.graph, positions=positions),))
+            moved = replace(batch.graph, positions=positions)
+            energy = functional_call(module, weights, (moved, level_of(model, batch)))
             return energy.sum(), energy
 
         gradient, energy = grad(total, has_aux=True)(batch.graph.positions)

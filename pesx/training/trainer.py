@@ -17,16 +17,16 @@ import torch
 from numpy.typing import NDArray
 
 from pesx.config import to_table
-from pesx.errors import InputError, WrongFolderError
+from pesx.errors import ConfigError, InputError, WrongFolderError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.model import So3krates
 from pesx.training.card import model_card
 from pesx.training.dataset import Dataset, without_hot_frames
-from pesx.training.evaluate import Errors, errors_of, evaluate
+from pesx.training.evaluate import Errors, errors_of, evaluate, references_above
 from pesx.training.frames import FrameTable
 from pesx.training.muon import make_optimisers
 from pesx.training.progress import Reporter
-from pesx.training.reference import References, fit_references, references_of
+from pesx.training.reference import References, fit_references
 from pesx.training.resume import Position, Trained, load_state, save_state
 from pesx.training.schedule import ema_decay, learning_rate, progress
 from pesx.training.settings import TrainingSettings
@@ -56,11 +56,11 @@ MOST_SKIPPED = 100
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training works on: the frames, cut in two, and their references."""
+    """What training works on: the frames, cut in two, and their references by level, the target level first."""
 
     training: Dataset
     validation: Dataset
-    references: References
+    references: dict[str, References]
     table: FrameTable
     validation_table: FrameTable
     digest: str
@@ -73,25 +73,30 @@ def train(
     *,
     resume: bool = False,
     start: So3krates | None = None,
+    target: str | None = None,
     tests: Mapping[str, Dataset] | None = None,
 ) -> Path:
     """Train a model and write it, with its card, to ``model.safetensors`` in a folder.
 
-    The weights are the running average with the best validation. Measurements along the way are in ``curves.jsonl``.
+    The weights are the running average with the best validation at the target level. Measurements along the way are in
+    ``curves.jsonl``.
 
     Args:
         settings: Of network and training.
-        data: Labelled frames.
+        data: Labelled frames, at one or several levels of theory; each level gets a head.
         out_folder: Made if it does not exist.
         resume: Continue the run in this folder if there is one.
-        start: Weights and reference energies to begin with; None for random weights.
+        start: Weights to begin with; None for random weights. Levels it does not have begin with the weights of its
+            first head.
+        target: The level of theory that the model answers with; None if there is one only.
         tests: Further frames, by name, whose errors go into the card.
 
     Returns:
         The model file.
 
     Raises:
-        InputError: The frames cannot be split, training diverged, or the start is of another shape.
+        InputError: The frames cannot be split, none is of the target level, training diverged, or the start is of another
+            shape.
         WrongFolderError: The folder holds a run and ``resume`` is false, or it holds another one.
         RunFolderError: The run in the folder is unreadable.
     """
@@ -102,7 +107,7 @@ def train(
         )
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
-    prepared = prepare(settings, data, start)
+    prepared = prepare(settings, data, start, target)
     run = _Run(settings, prepared, folder, start)
     run.restore()
     with Reporter(folder / CURVES, run.at.step) as reporter:
@@ -114,17 +119,23 @@ def train(
     return run.finish(tests or {})
 
 
-def prepare(settings: TrainingSettings, data: Dataset, start: So3krates | None = None) -> Prepared:
+def prepare(
+    settings: TrainingSettings, data: Dataset, start: So3krates | None = None, target: str | None = None
+) -> Prepared:
     """Split the frames, fit the references and find the neighbours; the same settings always give the same result.
 
     Args:
         settings: Of the training.
         data: Labelled frames.
-        start: Model whose references are kept, because its weights stand above them; None to fit them.
+        start: Model whose references are kept at levels that it has, because its weights stand above them; None to fit all.
+        target: See :func:`train`.
     """
+    levels = _levels(data, target)
     cool = without_hot_frames(data, settings.max_force)
     training, validation = split(cool, settings.validation_fraction, seed=settings.seed)
-    references = fit_references(training) if start is None else references_of(start, training)
+    validation = validation.at(levels[0])
+    found = fit_references(training) if start is None else references_above(start, training)
+    references = {level: found[level] for level in levels}
     cutoff = settings.model.cutoff
     return Prepared(
         training=training,
@@ -136,14 +147,22 @@ def prepare(settings: TrainingSettings, data: Dataset, start: So3krates | None =
     )
 
 
+def _levels(data: Dataset, target: str | None) -> tuple[str, ...]:
+    """Return all levels of the data, the target first."""
+    if target is None:
+        if len(data.levels) > 1:
+            raise ConfigError(
+                f"Expected a target beside labels at several levels of theory, came none. Name the level that the model is to "
+                f"answer with, out of {', '.join(map(repr, data.levels))}."
+            )
+        return data.levels
+    data.at(target)
+    return (target, *(level for level in data.levels if level != target))
+
+
 def score(errors: Errors) -> float:
-    """Return the number by which weights are chosen, lower is better: both errors in units of their targets."""
-    return errors.force_mae / FORCE_UNIT + errors.energy_mae / ENERGY_UNIT
-
-
-def frame_order(n_frames: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return the order of frames in one pass through the data."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(n_frames)
+    """Return the number by which weights are chosen, lower is better: the errors that are known in units of their targets."""
+    return (errors.force_mae or 0.0) / FORCE_UNIT + (errors.energy_mae or 0.0) / ENERGY_UNIT
 
 
 def identity(settings: TrainingSettings) -> dict[str, Any]:
@@ -153,16 +172,24 @@ def identity(settings: TrainingSettings) -> dict[str, Any]:
     return nested | {name: value for name, value in table.items() if name not in FREE}
 
 
-def _take_over(model: So3krates, start: So3krates) -> None:
-    """Copy the weights of a model of the same shape."""
+def take_over(model: So3krates, start: So3krates) -> None:
+    """Copy the weights of a model of the same shape; heads of levels that it does not have become copies of its first.
+
+    Raises:
+        InputError: The shapes differ.
+    """
     wanted, given = model.settings.as_dict(), start.settings.as_dict()
-    other = sorted(key for key in wanted if wanted[key] != given.get(key))
+    other = sorted(key for key in wanted if key != "levels" and wanted[key] != given.get(key))
     if other:
         raise InputError(
             f"Expected a start with the network of the settings, came one with another {', '.join(other)}. Give the [model] "
             "table that it was trained with."
         )
-    model.load_state_dict(start.state_dict())
+    shared = {name: tensor for name, tensor in start.state_dict().items() if not name.startswith("heads.")}
+    model.load_state_dict(shared, strict=False)
+    for index, level in enumerate(model.settings.levels):
+        known = start.settings.levels
+        model.head(index).load_state_dict(start.head(known.index(level) if level in known else 0).state_dict())
 
 
 class _Run:
@@ -177,13 +204,14 @@ class _Run:
         self.at = Position()
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            model = So3krates(replace(settings.model, levels=(prepared.training.level,)))
+            model = So3krates(replace(settings.model, levels=tuple(prepared.references)))
         model.check_elements(torch.tensor(prepared.training.elements))
         for molecule in (*prepared.training.molecules, *prepared.validation.molecules):
             model.check_electrons(molecule.charge, molecule.multiplicity)
         if start is not None:
-            _take_over(model, start)
-        model.set_reference_energies(prepared.references.energies)
+            take_over(model, start)
+        for index, references in enumerate(prepared.references.values()):
+            model.set_reference_energies(references.energies, index)
         optimisers = make_optimisers(model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.trained = Trained(model, copy.deepcopy(model), optimisers)
         self.loss_step: LossStep = make_loss_step(model, settings, prepared.table)
@@ -196,9 +224,8 @@ class _Run:
             "start": self._start,
             **identity(settings),
         }
-        n_validation = len(prepared.validation_table)
         # Weights are to be chosen by the frames a molecule visits; a few hot ones would drown them in the mean.
-        order = frame_order(n_validation, seed=settings.seed, epoch=0)
+        order = prepared.validation_table.order(seed=settings.seed, epoch=0, together=1)
         is_mild = prepared.validation_table.weight[order] > _MILD
         chosen = order[is_mild] if is_mild.any() else order
         self._validation_frames = np.sort(chosen[: settings.validation_frames])
@@ -252,7 +279,7 @@ class _Run:
         """Go through the data without end, from where the run stands; the place is moved on by :meth:`_step`."""
         settings, table, at = self.settings, self.prepared.table, self.at
         while True:
-            order = frame_order(len(table), seed=settings.seed, epoch=at.epoch)
+            order = table.order(seed=settings.seed, epoch=at.epoch, together=settings.batch_frames)
             cut = table.packed(order, batch_frames=settings.batch_frames, batch_pairs=settings.batch_pairs)
             yield from islice(cut, at.batch, None)
             at.epoch, at.batch = at.epoch + 1, 0

@@ -34,7 +34,7 @@ def test_frames_are_sorted_into_molecules(tmp_path, spin):
     assert water.temperature.tolist() == [300.0] * 3
     assert water.energy.tolist() == [-76.5] * 3
     np.testing.assert_allclose(water.forces[0, 1], [-0.1, 0, 0], rtol=1e-6)
-    assert (hydrogen.charge, hydrogen.multiplicity, dataset.level) == (1, 2, "made up")
+    assert (hydrogen.charge, hydrogen.multiplicity, dataset.levels) == (1, 2, ("made up",))
 
 
 def test_a_frame_without_forces_is_named(tmp_path):
