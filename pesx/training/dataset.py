@@ -4,7 +4,7 @@ A label may be missing: a frame can have an energy, forces, both or, for the unl
 levels of theory can be together; every molecule's frames are of one.
 
 Where they come from is anything that fills :class:`FrameSource`: the label store, or an extxyz file
-(:mod:`pesx.training.extxyz`).
+(:mod:`pesx.training.sources`).
 """
 
 import hashlib
@@ -86,8 +86,7 @@ class MoleculeFrames:
     @property
     def has_forces(self) -> NDArray[np.bool_]:
         """Which frames have forces, (K,)."""
-        has: NDArray[np.bool_] = np.isfinite(self.forces).all(axis=(1, 2))
-        return has
+        return np.asarray(np.isfinite(self.forces).all(axis=(1, 2)), dtype=np.bool_)
 
     def take(self, rows: NDArray[Any]) -> "MoleculeFrames":
         """Return some of the frames, by numbers or by a mask."""
@@ -205,6 +204,16 @@ def without_hot_frames(dataset: Dataset, max_force: float) -> Dataset:
         largest = np.linalg.norm(molecule.forces, axis=-1).max(axis=-1)
         kept.append(molecule.take(~(largest > max_force)))
     return Dataset(tuple(molecule for molecule in kept if len(molecule)))
+
+
+def without_labels(dataset: Dataset) -> Dataset:
+    """Return the structures alone."""
+    return Dataset(
+        tuple(
+            replace(one, energy=np.full_like(one.energy, np.nan), forces=np.full_like(one.forces, np.nan))
+            for one in dataset.molecules
+        )
+    )
 
 
 def _molecule(

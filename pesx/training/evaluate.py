@@ -102,6 +102,29 @@ def _predicted(model: So3krates, dataset: Dataset) -> list[NDArray[np.float64]]:
     return [every[table.molecule == index] for index in range(len(dataset.molecules))]
 
 
+def predicted_forces(model: So3krates, dataset: Dataset) -> list[NDArray[np.float64]]:
+    """Return the forces that the first head predicts for the frames of each molecule, eV/angstrom, (K, N, 3).
+
+    Raises:
+        InputError: The model does not know an element, a charge or a spin.
+    """
+    model.check_elements(torch.tensor(dataset.elements))
+    for molecule in dataset.molecules:
+        model.check_electrons(molecule.charge, molecule.multiplicity)
+    nothing = dict.fromkeys(dataset.levels, References(dict.fromkeys(dataset.elements, 0.0), 0))
+    table = FrameTable(dataset, nothing, cutoff=model.settings.cutoff)
+    batches = table.packed(np.arange(len(table)), batch_frames=BATCH_FRAMES, batch_pairs=BATCH_PAIRS)
+    forces = np.concatenate(
+        [
+            energy_and_forces(model, table.batch(chosen).graph, create_graph=False)[1].double().numpy()
+            for chosen in batches
+        ]
+    )
+    counts = [len(molecule) * len(molecule.numbers) for molecule in dataset.molecules]
+    parts = np.split(forces, np.cumsum(counts)[:-1])
+    return [part.reshape(one.forces.shape) for part, one in zip(parts, dataset.molecules, strict=True)]
+
+
 def errors_of(model: So3krates, table: FrameTable, frames: NDArray[np.int64]) -> list[Errors]:
     """Compare a model with the labels of some frames of a table; see :func:`evaluate`."""
     energy, absolute, squared = (np.empty(len(frames)) for _ in range(3))

@@ -12,6 +12,7 @@ from pesx.so3krates.graph import GraphBatch
 from pesx.training.dataset import Dataset, MoleculeFrames
 from pesx.training.reference import References
 from pesx.typing import Float, Int, Tensor
+from pesx.units import BOLTZMANN
 
 Columns = dict[str, NDArray[Any]]
 
@@ -32,6 +33,7 @@ class Batch:
         centre: Takes the unknown zero out of relative energies: from the errors of all frames to what each one is to be
             reduced by, the mean over the frames of its molecule.
         level: Number of the level of each frame among those of the table.
+        thermal_energy: kT of the ensemble the frame was drawn from, eV; 0 where it has no temperature.
     """
 
     graph: GraphBatch
@@ -41,6 +43,7 @@ class Batch:
     frame_weight: Float[Tensor, "G"]
     centre: Float[Tensor, "G G"]
     level: Int[Tensor, "G"]
+    thermal_energy: Float[Tensor, "G"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class FrameTable:
         self.cutoff = cutoff
         self.molecule = np.concatenate([np.full(len(m), i) for i, m in enumerate(self.molecules)])
         self.temperature = np.concatenate([m.temperature for m in self.molecules])
+        self.thermal_energy = BOLTZMANN * np.nan_to_num(self.temperature)
         self.weight = np.concatenate([1 / (1 + _largest_force(m) / large_force) for m in self.molecules])
         self.has_energy = np.concatenate([m.has_energy for m in self.molecules])
         self.has_forces = np.concatenate([m.has_forces for m in self.molecules])
@@ -170,6 +174,7 @@ class FrameTable:
             "frame_weight": (weight * has_energy / max(1, int(has_energy.sum()))).astype(np.float32),
             "centre": self._centre(frames),
             "level": self._level[frames],
+            "thermal_energy": self.thermal_energy[frames].astype(np.float32),
         }
         width = int(sizes.max())
         if padding is not None:
@@ -203,6 +208,7 @@ class FrameTable:
             "atom_weight": np.zeros(atoms, dtype=np.float32),
             "frame_weight": np.zeros(frames, dtype=np.float32),
             "level": np.zeros(frames, dtype=np.int64),
+            "thermal_energy": np.zeros(frames, dtype=np.float32),
         }
         centre = np.zeros((padding.frames, padding.frames), dtype=np.float32)
         centre[:n_frames, :n_frames] = columns["centre"]
@@ -226,7 +232,7 @@ def _as_batch(columns: Columns, width: int) -> Batch:
         charge=tensors["charge"],
         n_unpaired=tensors["n_unpaired"],
     )
-    labels = ("energy", "forces", "atom_weight", "frame_weight", "centre", "level")
+    labels = ("energy", "forces", "atom_weight", "frame_weight", "centre", "level", "thermal_energy")
     return Batch(graph, **{name: tensors[name] for name in labels})
 
 

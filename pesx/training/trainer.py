@@ -5,6 +5,7 @@ randomness: on CPU a run that was killed and continued ends with the weights of 
 """
 
 import copy
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from pesx.config import to_table
 from pesx.errors import ConfigError, InputError, WrongFolderError
 from pesx.so3krates import checkpoint
-from pesx.so3krates.model import So3krates
+from pesx.so3krates.model import So3krates, So3kratesSettings
 from pesx.training.card import model_card
 from pesx.training.dataset import Dataset, without_hot_frames
 from pesx.training.evaluate import Errors, errors_of, evaluate, references_above
@@ -74,6 +75,7 @@ def train(
     resume: bool = False,
     start: So3krates | None = None,
     target: str | None = None,
+    validation: Dataset | None = None,
     tests: Mapping[str, Dataset] | None = None,
 ) -> Path:
     """Train a model and write it, with its card, to ``model.safetensors`` in a folder.
@@ -87,16 +89,19 @@ def train(
         out_folder: Made if it does not exist.
         resume: Continue the run in this folder if there is one.
         start: Weights to begin with; None for random weights. Levels it does not have begin with the weights of its
-            first head.
+            first head. If it has a baseline, that stays as it is, and the rest is trained.
         target: The level of theory that the model answers with; None if there is one only.
+        validation: Labelled frames that choose the best weights and are not trained on, at the target level too; None to
+            hold out a part of the data. Training without labels needs them.
         tests: Further frames, by name, whose errors go into the card.
 
     Returns:
         The model file.
 
     Raises:
-        InputError: The frames cannot be split, none is of the target level, training diverged, or the start is of another
-            shape.
+        ConfigError: The settings do not fit the data: a target, a temperature or the weights of a baseline are missing.
+        InputError: The frames cannot be split, none is of the target level, those for validation have no labels or other
+            elements, training diverged, or the start is of another shape.
         WrongFolderError: The folder holds a run and ``resume`` is false, or it holds another one.
         RunFolderError: The run in the folder is unreadable.
     """
@@ -107,7 +112,7 @@ def train(
         )
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
-    prepared = prepare(settings, data, start, target)
+    prepared = prepare(settings, data, start, target, validation=validation)
     run = _Run(settings, prepared, folder, start)
     run.restore()
     with Reporter(folder / CURVES, run.at.step) as reporter:
@@ -120,7 +125,12 @@ def train(
 
 
 def prepare(
-    settings: TrainingSettings, data: Dataset, start: So3krates | None = None, target: str | None = None
+    settings: TrainingSettings,
+    data: Dataset,
+    start: So3krates | None = None,
+    target: str | None = None,
+    *,
+    validation: Dataset | None = None,
 ) -> Prepared:
     """Split the frames, fit the references and find the neighbours; the same settings always give the same result.
 
@@ -129,12 +139,16 @@ def prepare(
         data: Labelled frames.
         start: Model whose references are kept at levels that it has, because its weights stand above them; None to fit all.
         target: See :func:`train`.
+        validation: See :func:`train`.
     """
     levels = _levels(data, target)
-    cool = without_hot_frames(data, settings.max_force)
-    training, validation = split(cool, settings.validation_fraction, seed=settings.seed)
+    training = without_hot_frames(data, settings.max_force)
+    if validation is None:
+        training, validation = split(training, settings.validation_fraction, seed=settings.seed)
     validation = validation.at(levels[0])
-    found = fit_references(training) if start is None else references_above(start, training)
+    _check_validation(validation, training)
+    known = _with_energies(training, validation)
+    found = fit_references(known) if start is None else references_above(start, known)
     references = {level: found[level] for level in levels}
     cutoff = settings.model.cutoff
     return Prepared(
@@ -160,6 +174,26 @@ def _levels(data: Dataset, target: str | None) -> tuple[str, ...]:
     return (target, *(level for level in data.levels if level != target))
 
 
+def _check_validation(validation: Dataset, training: Dataset) -> None:
+    if not any(molecule.has_energy.any() or molecule.has_forces.any() for molecule in validation.molecules):
+        raise InputError(
+            "Expected labels of some frames for validation, came none: nothing would tell good weights from bad ones. Give "
+            "labelled frames for validation apart from the data."
+        )
+    strange = sorted(set(validation.elements) - set(training.elements))
+    if strange:
+        raise InputError(
+            f"Expected only the elements of the training, {training.elements}, in the frames for validation; came {strange}. "
+            "Leave out the molecules with these."
+        )
+
+
+def _with_energies(training: Dataset, validation: Dataset) -> Dataset:
+    """Add the frames for validation at levels where training has no absolute energies, to set the zero of energies alone."""
+    known = {one.level for one in training.molecules if one.has_energy.any() and not one.is_relative}
+    return Dataset((*training.molecules, *(one for one in validation.molecules if one.level not in known)))
+
+
 def score(errors: Errors) -> float:
     """Return the number by which weights are chosen, lower is better: the errors that are known in units of their targets."""
     return (errors.force_mae or 0.0) / FORCE_UNIT + (errors.energy_mae or 0.0) / ENERGY_UNIT
@@ -169,6 +203,9 @@ def identity(settings: TrainingSettings) -> dict[str, Any]:
     """Return the settings that a training keeps to its end, by name; those of nested tables with a point in between."""
     table = to_table(settings)
     nested = {f"{outer}.{name}": value for outer in ("model", "loss") for name, value in table.pop(outer).items()}
+    if settings.objective == "labels":
+        # States written before there was a choice go on.
+        del table["objective"], table["score_probes"]
     return nested | {name: value for name, value in table.items() if name not in FREE}
 
 
@@ -179,7 +216,8 @@ def take_over(model: So3krates, start: So3krates) -> None:
         InputError: The shapes differ.
     """
     wanted, given = model.settings.as_dict(), start.settings.as_dict()
-    other = sorted(key for key in wanted if key != "levels" and wanted[key] != given.get(key))
+    keys = wanted.keys() | given.keys()
+    other = sorted(key for key in keys if key != "levels" and wanted.get(key) != given.get(key))
     if other:
         raise InputError(
             f"Expected a start with the network of the settings, came one with another {', '.join(other)}. Give the [model] "
@@ -190,6 +228,19 @@ def take_over(model: So3krates, start: So3krates) -> None:
     for index, level in enumerate(model.settings.levels):
         known = start.settings.levels
         model.head(index).load_state_dict(start.head(known.index(level) if level in known else 0).state_dict())
+
+
+def _shape(settings: TrainingSettings, prepared: Prepared, start: So3krates | None) -> So3kratesSettings:
+    """Return the shape of the network: that of the settings, with the levels of the data and the baseline of the start."""
+    if start is None:
+        if settings.model.baseline is not None:
+            raise ConfigError(
+                "Expected a start beside the settings of a baseline, came none, so its weights are missing. Give the model "
+                "that pesx.so3krates.model.with_baseline makes of it."
+            )
+        return replace(settings.model, levels=tuple(prepared.references))
+    baseline = settings.model.baseline or start.settings.baseline
+    return replace(settings.model, levels=tuple(prepared.references), baseline=baseline)
 
 
 class _Run:
@@ -204,7 +255,7 @@ class _Run:
         self.at = Position()
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            model = So3krates(replace(settings.model, levels=tuple(prepared.references)))
+            model = So3krates(_shape(settings, prepared, start))
         model.check_elements(torch.tensor(prepared.training.elements))
         for molecule in (*prepared.training.molecules, *prepared.validation.molecules):
             model.check_electrons(molecule.charge, molecule.multiplicity)
@@ -224,6 +275,8 @@ class _Run:
             "start": self._start,
             **identity(settings),
         }
+        if settings.objective == "score":
+            self._identity["temperatures"] = hashlib.sha256(prepared.table.temperature.tobytes()).hexdigest()
         # Weights are to be chosen by the frames a molecule visits; a few hot ones would drown them in the mean.
         order = prepared.validation_table.order(seed=settings.seed, epoch=0, together=1)
         is_mild = prepared.validation_table.weight[order] > _MILD
@@ -289,7 +342,7 @@ class _Run:
         for group in (group for optimiser in self.trained.optimisers for group in optimiser.param_groups):
             group["lr"] = learning_rate(settings, at.step, done)
         self.trained.model.zero_grad(set_to_none=True)
-        loss = self.loss_step(frames, settings.loss.energy_weight_at(done))
+        loss = self.loss_step(frames, settings.loss.energy_weight_at(done), at.step)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.trained.model.parameters(), settings.clip_norm, foreach=True)
         if torch.isfinite(norm):

@@ -38,6 +38,37 @@ def make_frames() -> Callable[[list[int], int, int], MoleculeFrames]:
     return toy_frames
 
 
+def springs(numbers: list[int], n_frames: int, seed: int) -> MoleculeFrames:
+    """Frames of a molecule whose bonds to the first atom are springs of 5 eV/angstrom^2 and 1.2 angstrom."""
+    random = np.random.default_rng(seed)
+    n = len(numbers)
+    corners = 1.2 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0]])[:n]
+    positions = corners + 0.1 * random.normal(size=(n_frames, n, 3))
+    bonds = positions[:, 1:] - positions[:, :1]
+    length = np.linalg.norm(bonds, axis=-1, keepdims=True)
+    pull = -5.0 * (length - 1.2) * bonds / length
+    energy = 2.5 * np.square(length - 1.2).sum(axis=(1, 2)) - 100.0 * n
+    return MoleculeFrames(
+        name=f"springs {n}",
+        level="springs",
+        numbers=np.array(numbers),
+        charge=0,
+        multiplicity=1,
+        positions=positions.astype(np.float32),
+        energy=energy,
+        forces=np.concatenate([-pull.sum(axis=1, keepdims=True), pull], axis=1).astype(np.float32),
+        temperature=np.where(np.arange(n_frames) % 10 < 5, 300.0, 500.0),
+        trajectory=np.arange(n_frames) // 5,
+        force_weight=np.ones((n_frames, n), dtype=np.float32),
+    )
+
+
+@pytest.fixture(scope="session")
+def make_springs() -> Callable[[list[int], int, int], MoleculeFrames]:
+    """From atomic numbers, a number of frames and a seed to frames whose labels a network can learn."""
+    return springs
+
+
 @pytest.fixture
 def toy_data() -> Dataset:
     return Dataset((toy_frames([1, 8, 1], 6, 0), toy_frames([6, 1, 1, 1, 1], 5, 1)))

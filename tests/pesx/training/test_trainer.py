@@ -7,9 +7,9 @@ import torch
 
 from pesx.errors import ConfigError, InputError, RunFolderError, WrongFolderError
 from pesx.so3krates import checkpoint
-from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.so3krates.model import So3krates, So3kratesSettings, with_baseline
 from pesx.training import trainer
-from pesx.training.dataset import Dataset, MoleculeFrames, merge
+from pesx.training.dataset import Dataset, merge
 from pesx.training.evaluate import evaluate
 from pesx.training.loss import LossSettings
 from pesx.training.progress import Reporter
@@ -29,34 +29,9 @@ SETTINGS = TrainingSettings(
 )
 
 
-def springs(numbers, n_frames, seed):
-    """Frames of a molecule whose bonds to the first atom are springs of 5 eV/angstrom^2 and 1.2 angstrom."""
-    random = np.random.default_rng(seed)
-    n = len(numbers)
-    corners = 1.2 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0]])[:n]
-    positions = corners + 0.1 * random.normal(size=(n_frames, n, 3))
-    bonds = positions[:, 1:] - positions[:, :1]
-    length = np.linalg.norm(bonds, axis=-1, keepdims=True)
-    pull = -5.0 * (length - 1.2) * bonds / length
-    energy = 2.5 * np.square(length - 1.2).sum(axis=(1, 2)) - 100.0 * n
-    return MoleculeFrames(
-        name=f"springs {n}",
-        level="springs",
-        numbers=np.array(numbers),
-        charge=0,
-        multiplicity=1,
-        positions=positions.astype(np.float32),
-        energy=energy,
-        forces=np.concatenate([-pull.sum(axis=1, keepdims=True), pull], axis=1).astype(np.float32),
-        temperature=np.where(np.arange(n_frames) % 10 < 5, 300.0, 500.0),
-        trajectory=np.arange(n_frames) // 5,
-        force_weight=np.ones((n_frames, n), dtype=np.float32),
-    )
-
-
 @pytest.fixture(scope="module")
-def data():
-    return Dataset((springs([8, 1, 1], 40, 0), springs([6, 1, 1, 1, 1], 40, 1)))
+def data(make_springs):
+    return Dataset((make_springs([8, 1, 1], 40, 0), make_springs([6, 1, 1, 1, 1], 40, 1)))
 
 
 def weights(folder):
@@ -156,9 +131,9 @@ def test_a_running_folder_is_not_overwritten(data, tmp_path):
         train(SETTINGS, data, tmp_path)
 
 
-def test_resume_refuses_other_data(data, tmp_path):
+def test_resume_refuses_other_data(data, make_springs, tmp_path):
     train(SETTINGS, data, tmp_path)
-    other = Dataset((springs([8, 1, 1], 40, 5), springs([6, 1, 1, 1, 1], 40, 6)))
+    other = Dataset((make_springs([8, 1, 1], 40, 5), make_springs([6, 1, 1, 1, 1], 40, 6)))
     with pytest.raises(WrongFolderError, match="same data"):
         train(SETTINGS, other, tmp_path, resume=True)
 
@@ -273,3 +248,34 @@ def test_one_kind_of_labels_is_enough(data, tmp_path, label):
     curve = [json.loads(line)["train_loss"] for line in (tmp_path / CURVES).read_text().splitlines()]
     assert curve[-1] < 0.6 * curve[0]
     assert errors["validation"][0][{"energy": "force_mae", "forces": "energy_mae"}[label]] is None
+
+
+def test_a_correction_is_trained_and_its_baseline_stays(data, tmp_path):
+    baseline, _ = checkpoint.load(train(SETTINGS, data, tmp_path / "baseline"))
+    start = with_baseline(replace(MODEL_SETTINGS, n_layers=2), baseline, seed=0)
+    settings = replace(SETTINGS, model=replace(MODEL_SETTINGS, n_layers=2), n_steps=60, learning_rate=2e-2)
+    target = stiffer(data, 1.5)
+    target = Dataset(tuple(replace(m, energy=m.energy - 7.0 * len(m.numbers)) for m in target.molecules))
+    model, card = checkpoint.load(train(settings, target, tmp_path / "correction", start=start))
+    assert checkpoint.model_hash(model.baseline) == checkpoint.model_hash(baseline)
+    assert model.settings.levels == ("stiff",)
+    assert not torch.equal(model.embedding.weight, start.embedding.weight)
+    assert card["errors"]["validation"][0]["force_mae"] < evaluate_forces(start, target)
+    with pytest.raises(ConfigError, match="Expected a start"):
+        train(replace(settings, model=start.settings), target, tmp_path / "none")
+    with pytest.raises(InputError, match="baseline"):
+        train(replace(settings, model=start.settings), target, tmp_path / "other", start=start.networks()[0])
+
+
+def evaluate_forces(model, data):
+    """The mean force error of a model that does not know the level of the data, meV/angstrom."""
+    level = model.settings.levels[0]
+    known = Dataset(tuple(replace(molecule, level=level) for molecule in data.molecules))
+    return evaluate(model, known)[0].force_mae
+
+
+def test_frames_for_validation_can_be_given(data, tmp_path):
+    held_out = Dataset((data.molecules[0].take(np.arange(7)),))
+    _, card = checkpoint.load(train(SETTINGS, data, tmp_path, validation=held_out))
+    assert card["errors"]["validation"][0]["n_frames"] == 7
+    assert sum(card["training_frames"]["springs"].values()) == len(data)
