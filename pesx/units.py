@@ -36,3 +36,6 @@ ENERGY_UNITS = {
     "hartree": HARTREE,
 }
 """Names a user may write behind an energy, in eV."""
+
+LENGTH_UNITS = {"angstrom": 1.0, "bohr": BOHR, "nm": 10.0}
+"""Names a user may write behind a length, in angstrom."""

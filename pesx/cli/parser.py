@@ -209,10 +209,20 @@ def _train(commands: "_Commands[_Parser]") -> _Parser:
         required=True,
         action="append",
         metavar="LABELS.db",
-        help="labels to train on, also extxyz; repeatable",
+        help="labels to train on: of pesx label, an extxyz file, or a data file in TOML; repeatable",
     )
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help="train in stages: scratch, pretrain-finetune, asteroid, asteroid-unlabelled, delta or multi-head",
+    )
+    parser.add_argument(
+        "--cheap", action="append", default=[], metavar="CHEAP.db", help="with --recipe: cheap labels; repeatable"
+    )
+    parser.add_argument("--cheap-level", metavar="TEXT", help="with --recipe: level of theory of cheap extxyz files")
     parser.add_argument("--start", metavar="MODEL", help="model file whose weights to begin with")
     parser.add_argument("--level", metavar="TEXT", help="level of theory of the labels in extxyz files")
+    parser.add_argument("--target", metavar="TEXT", help="level of theory to answer with, if the labels have several")
     parser.add_argument(
         "--test", action="append", default=[], metavar="TEST.db", help="held-out labels for the model card; repeatable"
     )

@@ -67,7 +67,7 @@ class LearnedPotential:
         self._copies: dict[torch.dtype, So3krates] = {}
         is_on_cpu = self._device.type == "cpu"
         self._is_tabulated = tabulated and is_on_cpu
-        self._fused: dict[torch.dtype, FusedSo3krates | None] = {}
+        self._fused: dict[torch.dtype, list[FusedSo3krates]] = {}
         self._n_threads = (n_threads or torch.get_num_threads()) if is_on_cpu else 1
         pairs = max_pairs_per_chunk or (PAIRS_ON_CPU if is_on_cpu else PAIRS_ON_GPU)
         n_atoms = len(numbers)
@@ -79,10 +79,10 @@ class LearnedPotential:
         if len(positions) == 0:
             return Evaluation(positions.new_empty(0, dtype=torch.float64), torch.empty_like(positions))
         fused = self._kernels(positions.dtype)
-        if fused is None:
+        if not fused:
             self._copy(positions.dtype)
         chunks = self._chunks(positions, self._rows)
-        work = self._evaluate if fused is None else partial(self._evaluate_fused, fused)
+        work = partial(self._evaluate_fused, fused) if fused else self._evaluate
         parts = run_all(work, chunks, n_threads=self._n_threads)
         return Evaluation(torch.cat([energy for energy, _ in parts]), torch.cat([forces for _, forces in parts]))
 
@@ -128,22 +128,28 @@ class LearnedPotential:
         n_chunks = min(len(positions), -(-n_chunks // self._n_threads) * self._n_threads)
         return list(positions.tensor_split(n_chunks))
 
-    def _kernels(self, dtype: torch.dtype) -> "FusedSo3krates | None":
-        """Return the compiled path, or None where there is none."""
+    def _kernels(self, dtype: torch.dtype) -> "list[FusedSo3krates]":
+        """Return the compiled path, for the network and its baseline if it has one; nothing where there is none."""
         if dtype not in self._fused:
-            self._fused[dtype] = None
+            self._fused[dtype] = []
             if self._is_tabulated and dtype in (torch.float32, torch.float64):
                 # Not at the top: it loads a compiler.
                 from pesx.so3krates.fused.force_field import FusedSo3krates
 
-                with suppress(ConfigError):
-                    self._fused[dtype] = FusedSo3krates(
-                        self._model, self._numbers, dtype, level=self._level, **self._electrons
-                    )
+                with suppress(ConfigError), torch.inference_mode(False):
+                    own, *baselines = self._model.networks()
+                    self._fused[dtype] = [
+                        FusedSo3krates(network, self._numbers, dtype, level=level, **self._electrons)
+                        for network, level in ((own, self._level), *((baseline, 0) for baseline in baselines))
+                    ]
         return self._fused[dtype]
 
-    def _evaluate_fused(self, fused: "FusedSo3krates", positions: Positions) -> tuple[Tensor, Tensor]:
-        energy, forces = fused(positions.detach().cpu())
+    def _evaluate_fused(self, fused: "list[FusedSo3krates]", positions: Positions) -> tuple[Tensor, Tensor]:
+        given = positions.detach().cpu()
+        energy, forces = fused[0](given)
+        for baseline in fused[1:]:
+            more_energy, more_forces = baseline(given)
+            energy, forces = energy + more_energy, forces + more_forces
         reference = self._model.head(self._level).reference_energies.cpu()[self._numbers].sum()
         return (energy + reference).to(positions.device), forces.to(positions.device)
 

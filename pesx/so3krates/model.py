@@ -49,6 +49,7 @@ class So3krates(nn.Module):
         self.heads = nn.ModuleList(EnergyHead(settings) for _ in settings.levels)
         self.zbl = ZblRepulsion(settings) if settings.zbl else None
         self.long_range = LongRange(settings) if settings.is_long_ranged else None
+        self.baseline = None if settings.baseline is None else So3krates(settings.baseline).requires_grad_(False)
         place = torch.full((max(settings.elements) + 1,), len(settings.elements))
         place[list(settings.elements)] = torch.arange(len(settings.elements))
         self.register_buffer("element_place", place, persistent=False)
@@ -68,26 +69,41 @@ class So3krates(nn.Module):
         atomic = self._atomic_energies(graph, level).double() + head.reference_energies.index_select(0, graph.numbers)
         return _per_molecule(atomic, graph)
 
-    def interaction_energies(self, graph: GraphBatch, level: int = 0) -> Float[Tensor, "G"]:
+    def interaction_energies(self, graph: GraphBatch, level: int | Int[Tensor, "G"] = 0) -> Float[Tensor, "G"]:
         """Return the energy of each molecule above its elements' reference energies, eV, in the model's precision.
 
         Args:
             graph: Molecules.
-            level: Which head answers.
+            level: Which head answers, for all molecules or for each.
         """
         return _per_molecule(self._atomic_energies(graph, level), graph)
 
     def partial_charges(self, graph: GraphBatch) -> Float[Tensor, "A"]:
-        """Return the charge of each atom, e.
+        """Return the charge of each atom, e; those of the baseline if this network has none.
 
         Raises:
             ConfigError: The model has none.
         """
+        if not self.settings.electrostatics and self.baseline is not None:
+            return self.baseline.partial_charges(graph)
         if self.long_range is None or self.long_range.charges is None:
             raise ConfigError("Expected a model with electrostatics for partial charges; this one has none.")
         element = self._elements(graph)
         charges: Tensor = self.long_range.charges(self._features(graph, element)[0], element, graph)
         return charges
+
+    def level_index(self, level: str) -> int:
+        """Return which head answers at a level of theory.
+
+        Raises:
+            InputError: None does; names those that there are.
+        """
+        if level not in self.settings.levels:
+            raise InputError(
+                f"Expected a level of theory that the model has, {', '.join(map(repr, self.settings.levels))}; came {level!r}. "
+                "Choose one of these, or another model."
+            )
+        return self.settings.levels.index(level)
 
     def head(self, level: int = 0) -> EnergyHead:
         """Return the energy head of one level of theory."""
@@ -116,12 +132,12 @@ class So3krates(nn.Module):
         Raises:
             ConfigError: The model has neither, or the cutoff is too short.
         """
-        if self.long_range is None:
+        if not any(part.is_long_ranged for part in self.settings.parts()):
             raise ConfigError(
                 f"Expected a model with electrostatics or dispersion for a long-range cutoff ({cutoff}); this one has "
                 "neither. Leave the cutoff out."
             )
-        other = So3krates(replace(self.settings, long_range_cutoff=cutoff)).to(self.embedding.weight)
+        other = So3krates(self.settings.with_long_range_cutoff(cutoff)).to(self.embedding.weight)
         other.load_state_dict(self.state_dict())
         return other
 
@@ -148,16 +164,30 @@ class So3krates(nn.Module):
         Raises:
             InputError: It cannot.
         """
-        if charge != 0 and not self.settings.charge_embedding:
+        parts = self.settings.parts()
+        if charge != 0 and not any(part.charge_embedding for part in parts):
             raise InputError(
                 f"Expected a neutral molecule for a model without charge embedding; came charge {charge}. Use a model with "
                 "charge embedding, or an engine such as gfn2."
             )
-        if multiplicity != 1 and not self.settings.spin_embedding:
+        if multiplicity != 1 and not any(part.spin_embedding for part in parts):
             raise InputError(
                 f"Expected a closed-shell molecule for a model without spin embedding; came multiplicity {multiplicity}. Use "
                 "a model with spin embedding, or an engine such as gfn2."
             )
+
+    def networks(self) -> "list[So3krates]":
+        """Return this network without its baseline, then the baseline, if there is one; weights are shared.
+
+        The interaction energy of the model is the sum of theirs. Of a baseline the first head answers, and its reference
+        energies do not count.
+        """
+        if self.baseline is None:
+            return [self]
+        alone = So3krates(self.settings.parts()[0]).to(self.embedding.weight)
+        own = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("baseline.")}
+        alone.load_state_dict(own, assign=True)
+        return [alone, *self.baseline.networks()]
 
     def features(self, graph: GraphBatch) -> tuple[Float[Tensor, "A F"], Float[Tensor, "A M"]]:
         """Return the invariant features and the Euclidean variables of all atoms after the last layer.
@@ -181,15 +211,29 @@ class So3krates(nn.Module):
         n_atoms = len(graph.numbers)
         return nn.functional.pad(self.element_place.index_select(0, graph.numbers), (0, aligned(n_atoms) - n_atoms))
 
-    def _atomic_energies(self, graph: GraphBatch, level: int) -> Float[Tensor, "A"]:
+    def _atomic_energies(self, graph: GraphBatch, level: int | Int[Tensor, "G"]) -> Float[Tensor, "A"]:
         element = self._elements(graph)
         x, _ = self._features(graph, element)
-        energies: Tensor = self.head(level)(x, element)[: len(graph.numbers)]
+        energies = self._read_out(x, element, graph, level)
         if self.zbl is not None:
             energies = energies + self.zbl(graph)
         if self.long_range is not None:
             energies = energies + self.long_range(x, element, graph)
+        if self.baseline is not None:
+            energies = energies + self.baseline._atomic_energies(graph, 0)
         return energies
+
+    def _read_out(
+        self, x: Float[Tensor, "B F"], element: Int[Tensor, "B"], graph: GraphBatch, level: int | Int[Tensor, "G"]
+    ) -> Float[Tensor, "A"]:
+        n_atoms = len(graph.numbers)
+        if isinstance(level, int):
+            energies: Tensor = self.head(level)(x, element)[:n_atoms]
+            return energies
+        # A head costs little beside the layers, so each answers for all atoms.
+        answers = torch.stack([head(x, element)[:n_atoms] for head in self.heads], dim=1)
+        chosen = level.index_select(0, graph.molecule)
+        return answers.gather(1, chosen[:, None])[:, 0]
 
     def _pairs(self, graph: GraphBatch) -> Pairs:
         pad = nn.functional.pad
@@ -215,6 +259,32 @@ class So3krates(nn.Module):
         )
 
 
+def with_baseline(settings: So3kratesSettings, baseline: So3krates, *, seed: int) -> So3krates:
+    """Return a network that is to learn what a trained one lacks; its energy is the sum of both.
+
+    The correction begins at zero (but for screened repulsion and the like, where it has them), so the model answers as the
+    baseline does, at the same level of theory and with the same reference energies.
+
+    Args:
+        settings: Of the correction. Levels and a baseline named here are replaced.
+        baseline: Copied and frozen; its first head answers.
+        seed: Of the random weights below the heads.
+
+    Raises:
+        ConfigError: The baseline does not know all elements, or sees farther than the correction.
+    """
+    levels = baseline.settings.levels[:1]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = So3krates(replace(settings, levels=levels, baseline=baseline.settings)).to(baseline.embedding.weight)
+    assert model.baseline is not None
+    model.baseline.load_state_dict(baseline.state_dict())
+    nn.init.zeros_(model.head().out.weight)
+    known = baseline.head().reference_energies
+    model.set_reference_energies({number: float(known[number]) for number in settings.elements})
+    return model
+
+
 def _per_molecule(atomic: Float[Tensor, "A"], graph: GraphBatch) -> Float[Tensor, "G"]:
     return atomic.new_zeros(graph.n_molecules).index_add(0, graph.molecule, atomic)
 
@@ -227,4 +297,4 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-__all__ = ["CLOSEST", "So3krates", "So3kratesSettings"]
+__all__ = ["CLOSEST", "So3krates", "So3kratesSettings", "with_baseline"]

@@ -1,6 +1,6 @@
 """The shape of a model, as numbers and names that fit into the header of a file."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pesx.errors import ConfigError
@@ -41,6 +41,8 @@ class So3kratesSettings:
         dispersion_damping: Factor of the distance below which it is damped.
         dispersion_switch: Width of the shell below ``long_range_cutoff`` where dispersion goes to zero, angstrom.
         long_range_cutoff: Of electrostatics and dispersion, angstrom; None for all pairs of a molecule.
+        baseline: Of a network that is trained already, whose energy this one corrects; None to stand alone. It must know all
+            elements and see no farther.
     """
 
     elements: tuple[int, ...] = (1, 6, 7, 8)
@@ -70,10 +72,12 @@ class So3kratesSettings:
     dispersion_damping: float = 1.2
     dispersion_switch: float = 2.0
     long_range_cutoff: float | None = None
+    baseline: "So3kratesSettings | None" = None
 
     def __post_init__(self) -> None:
         _check_numbers(self)
         _check_names(self)
+        _check_baseline(self)
         for divisor in (4, self.n_heads, len(self.degrees)):
             if self.features % divisor:
                 raise ConfigError(
@@ -91,9 +95,24 @@ class So3kratesSettings:
         """Whether atoms of one molecule interact at any distance."""
         return self.electrostatics or self.dispersion
 
+    def parts(self) -> "list[So3kratesSettings]":
+        """Return these settings without the baseline, then those of the baseline, if there is one."""
+        return [self] if self.baseline is None else [replace(self, baseline=None), *self.baseline.parts()]
+
+    def with_long_range_cutoff(self, cutoff: float | None) -> "So3kratesSettings":
+        """Return the settings with another :attr:`long_range_cutoff`, of the baseline too, where there is a long range."""
+        baseline = self.baseline and self.baseline.with_long_range_cutoff(cutoff)
+        own = cutoff if self.is_long_ranged else self.long_range_cutoff
+        return replace(self, baseline=baseline, long_range_cutoff=own)
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as plain numbers, strings and lists; for files."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Return the settings as plain numbers, strings, lists and tables; for files.
+
+        Without a baseline there is no word of it, so that a pesx that does not know baselines can read the file.
+        """
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        del values["baseline"]
+        return values if self.baseline is None else {**values, "baseline": self.baseline.as_dict()}
 
     def identity(self) -> dict[str, Any]:
         """Return what tells models apart: the settings without options that are as in models made before there were any.
@@ -101,7 +120,8 @@ class So3kratesSettings:
         So the hash of an old model, which run folders hold, stays what it was.
         """
         usual = _USUAL.as_dict()
-        return {key: value for key, value in self.as_dict().items() if key in FIRST or value != usual[key]}
+        own = {key: value for key, value in self.as_dict().items() if key in FIRST or value != usual.get(key)}
+        return own if self.baseline is None else {**own, "baseline": self.baseline.identity()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "So3kratesSettings":
@@ -114,6 +134,8 @@ class So3kratesSettings:
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
         try:
+            if plain.get("baseline") is not None:
+                plain["baseline"] = cls.from_dict(plain["baseline"])
             return cls(**plain)
         except TypeError as error:
             raise ConfigError(f"Expected the settings of a SO3krates model, came {sorted(values)}.") from error
@@ -148,6 +170,23 @@ def _check_names(settings: So3kratesSettings) -> None:
     for name, known in (("radial_basis", RADIAL_BASES), ("cutoff_function", CUTOFF_FUNCTIONS)):
         if getattr(settings, name) not in known:
             raise ConfigError(f"Expected {name} among {', '.join(known)}, came {getattr(settings, name)!r}.")
+
+
+def _check_baseline(settings: So3kratesSettings) -> None:
+    baseline = settings.baseline
+    if baseline is None:
+        return
+    strange = sorted(set(settings.elements) - set(baseline.elements))
+    if strange:
+        raise ConfigError(
+            f"Expected elements that the baseline knows, {list(baseline.elements)}, came {strange} too. Leave them out, or "
+            "take another baseline."
+        )
+    if baseline.cutoff > settings.cutoff:
+        raise ConfigError(
+            f"Expected a cutoff of at least that of the baseline ({baseline.cutoff} angstrom), came {settings.cutoff}. Raise "
+            "it: both are given the same pairs."
+        )
 
 
 FIRST = (

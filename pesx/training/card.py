@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pesx.config import to_table
@@ -16,7 +17,7 @@ def model_card(
     training: Dataset,
     validation: Dataset,
     *,
-    references: References,
+    references: Mapping[str, References],
     digest: str,
     errors: dict[str, list[Errors]],
     run: dict[str, Any],
@@ -27,7 +28,7 @@ def model_card(
         settings: Of the training.
         training: Frames trained on.
         validation: Frames held out.
-        references: Reference energies that were taken from the labels.
+        references: Reference energies that were taken from the labels, by level, the one the model answers with first.
         digest: SHA-256 of all frames.
         errors: Errors by name of the set of frames.
         run: Facts about the run, such as its steps and time.
@@ -36,16 +37,24 @@ def model_card(
         The card; its ``hash`` is the SHA-256 of everything else in it, as JSON with sorted keys.
     """
     card: dict[str, Any] = {
-        "level_of_theory": training.level,
+        "level_of_theory": next(iter(references)),
         "elements": training.elements,
         "data_sha256": digest,
-        "training_frames": {molecule.name: len(molecule) for molecule in training.molecules},
-        "validation_frames": {molecule.name: len(molecule) for molecule in validation.molecules},
-        "reference_energies_eV": {str(number): energy for number, energy in references.energies.items()},
-        "reference_rank": references.rank,
+        "training_frames": _counts(training),
+        "validation_frames": _counts(validation),
+        "reference_energies_eV": {
+            level: {str(number): energy for number, energy in found.energies.items()}
+            for level, found in references.items()
+        },
+        "reference_rank": {level: found.rank for level, found in references.items()},
         "units": {"force": "meV/angstrom", "energy": "kcal/mol, mean removed for each molecule"},
         "errors": {name: [item.as_table() for item in items] for name, items in errors.items()},
         "settings": to_table(settings),
         "run": run,
     }
     return {**card, "hash": hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()}
+
+
+def _counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Return the number of frames by level and molecule."""
+    return {level: {one.name: len(one) for one in dataset.at(level).molecules} for level in dataset.levels}

@@ -1,7 +1,10 @@
 """Labelled frames in memory, checked once when they are read.
 
+A label may be missing: a frame can have an energy, forces, both or, for the unlabelled recipe, neither. Frames of several
+levels of theory can be together; every molecule's frames are of one.
+
 Where they come from is anything that fills :class:`FrameSource`: the label store, or an extxyz file
-(:mod:`pesx.training.extxyz`).
+(:mod:`pesx.training.sources`).
 """
 
 import hashlib
@@ -33,7 +36,9 @@ class FrameSource(Protocol):
         """Return the frames of one molecule.
 
         Keys: ``positions`` (K, N, 3) in angstrom, ``energy`` (K,) in eV, ``forces`` (K, N, 3) in eV/angstrom,
-        ``temperature`` (K,) in K, ``trajectory`` (K,).
+        ``temperature`` (K,) in K, ``trajectory`` (K,). Without the key ``energy`` or ``forces`` no frame has that label;
+        where only some have it, the array is masked for the others. The key ``is_relative`` says whether the energies share
+        a zero that is not known.
         """
         ...
 
@@ -44,17 +49,21 @@ class MoleculeFrames:
 
     Attributes:
         name: For people.
+        level: Level of theory of the labels.
         numbers: Atomic numbers, (N,).
         charge: Total charge, e.
         multiplicity: Spin multiplicity, 1 for a singlet.
         positions: Angstrom, (K, N, 3).
-        energy: eV, (K,), float64.
-        forces: eV/angstrom, (K, N, 3).
+        energy: eV, (K,), float64; NaN where there is none.
+        forces: eV/angstrom, (K, N, 3); NaN for frames that have none.
         temperature: Of the trajectory a frame was taken from, K; NaN where there is none, (K,).
         trajectory: Frames with one number are neighbours in time, (K,).
+        force_weight: Of the forces on each atom in training, (K, N), mean about 1; energies are never weighted.
+        is_relative: Whether the energies share a zero that is not known, so that only their differences are labels.
     """
 
     name: str
+    level: str
     numbers: NDArray[np.int64]
     charge: int
     multiplicity: int
@@ -63,9 +72,21 @@ class MoleculeFrames:
     forces: NDArray[np.float32]
     temperature: NDArray[np.float64]
     trajectory: NDArray[np.int64]
+    force_weight: NDArray[np.float32]
+    is_relative: bool = False
 
     def __len__(self) -> int:
-        return len(self.energy)
+        return len(self.positions)
+
+    @property
+    def has_energy(self) -> NDArray[np.bool_]:
+        """Which frames have an energy, (K,)."""
+        return np.asarray(np.isfinite(self.energy), dtype=np.bool_)
+
+    @property
+    def has_forces(self) -> NDArray[np.bool_]:
+        """Which frames have forces, (K,)."""
+        return np.asarray(np.isfinite(self.forces).all(axis=(1, 2)), dtype=np.bool_)
 
     def take(self, rows: NDArray[Any]) -> "MoleculeFrames":
         """Return some of the frames, by numbers or by a mask."""
@@ -76,18 +97,37 @@ class MoleculeFrames:
             forces=self.forces[rows],
             temperature=self.temperature[rows],
             trajectory=self.trajectory[rows],
+            force_weight=self.force_weight[rows],
         )
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled frames of several molecules at one level of theory."""
+    """Labelled frames of several molecules, at one or several levels of theory."""
 
-    level: str
     molecules: tuple[MoleculeFrames, ...]
 
     def __len__(self) -> int:
         return sum(len(molecule) for molecule in self.molecules)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels of theory that occur, in the order of their first molecules."""
+        return tuple(dict.fromkeys(molecule.level for molecule in self.molecules))
+
+    def at(self, level: str) -> "Dataset":
+        """Return the frames of one level of theory.
+
+        Raises:
+            InputError: There are none.
+        """
+        found = tuple(molecule for molecule in self.molecules if molecule.level == level)
+        if not found:
+            raise InputError(
+                f"Expected frames at the level {level!r}, came only {', '.join(map(repr, self.levels))}. Name one of these, or "
+                "add labels of that level."
+            )
+        return Dataset(found)
 
     @property
     def elements(self) -> list[int]:
@@ -96,28 +136,30 @@ class Dataset:
 
     def digest(self) -> str:
         """Return a SHA-256 of all structures and labels, independent of the file they were stored in."""
-        total = hashlib.sha256(self.level.encode())
+        total = hashlib.sha256()
         for molecule in self.molecules:
-            total.update(f"{molecule.name} {molecule.charge} {molecule.multiplicity} {len(molecule)}".encode())
-            for array in (molecule.numbers, molecule.positions, molecule.energy, molecule.forces):
+            electrons = f"{molecule.charge} {molecule.multiplicity}"
+            total.update(
+                f"{molecule.name} {molecule.level} {electrons} {molecule.is_relative} {len(molecule)}".encode()
+            )
+            for array in (
+                molecule.numbers,
+                molecule.positions,
+                molecule.energy,
+                molecule.forces,
+                molecule.force_weight,
+            ):
                 total.update(np.ascontiguousarray(array).tobytes())
         return total.hexdigest()
 
 
 def merge(datasets: Sequence[Dataset]) -> Dataset:
-    """Return the frames of several data sets as one; frames of one molecule come together.
-
-    Raises:
-        InputError: They are not all at one level of theory.
-    """
-    levels = sorted({dataset.level for dataset in datasets})
-    if len(levels) != 1:
-        raise InputError(f"Expected labels at one level of theory, came {', '.join(levels)}. Train on one of them.")
+    """Return the frames of several data sets as one; frames of one molecule at one level come together."""
     merged: dict[tuple[Any, ...], MoleculeFrames] = {}
-    for molecule in (molecule for dataset in datasets for molecule in dataset.molecules):
-        key = (molecule.name, molecule.numbers.tobytes(), molecule.charge, molecule.multiplicity)
-        merged[key] = _joined(merged[key], molecule) if key in merged else molecule
-    return Dataset(levels[0], tuple(merged.values()))
+    for one in (molecule for dataset in datasets for molecule in dataset.molecules):
+        key = (one.name, one.level, one.numbers.tobytes(), one.charge, one.multiplicity, one.is_relative)
+        merged[key] = _joined(merged[key], one) if key in merged else one
+    return Dataset(tuple(merged.values()))
 
 
 def _joined(one: MoleculeFrames, other: MoleculeFrames) -> MoleculeFrames:
@@ -130,6 +172,7 @@ def _joined(one: MoleculeFrames, other: MoleculeFrames) -> MoleculeFrames:
         forces=np.concatenate([one.forces, other.forces]),
         temperature=np.concatenate([one.temperature, other.temperature]),
         trajectory=np.concatenate([one.trajectory, apart]),
+        force_weight=np.concatenate([one.force_weight, other.force_weight]),
     )
 
 
@@ -142,15 +185,15 @@ def load(source: FrameSource) -> Dataset:
     molecules = []
     for molecule_id, name, numbers, charge, multiplicity in source.molecules():
         frames = source.frames(molecule_id)
-        if len(np.asarray(frames["energy"])):
-            molecules.append(_molecule(name, numbers, (charge, multiplicity), frames))
+        if len(np.asarray(frames["positions"])):
+            molecules.append(_molecule(name, str(source.level), numbers, (charge, multiplicity), frames))
     if not molecules:
         raise InputError("Expected labelled frames, found none. Label some structures first.")
-    return Dataset(str(source.level), tuple(molecules))
+    return Dataset(tuple(molecules))
 
 
 def without_hot_frames(dataset: Dataset, max_force: float) -> Dataset:
-    """Drop frames in which the force on an atom is above a limit.
+    """Drop frames in which the force on an atom is above a limit; frames without forces stay.
 
     Args:
         dataset: What to filter.
@@ -159,12 +202,22 @@ def without_hot_frames(dataset: Dataset, max_force: float) -> Dataset:
     kept = []
     for molecule in dataset.molecules:
         largest = np.linalg.norm(molecule.forces, axis=-1).max(axis=-1)
-        kept.append(molecule.take(largest <= max_force))
-    return replace(dataset, molecules=tuple(molecule for molecule in kept if len(molecule)))
+        kept.append(molecule.take(~(largest > max_force)))
+    return Dataset(tuple(molecule for molecule in kept if len(molecule)))
+
+
+def without_labels(dataset: Dataset) -> Dataset:
+    """Return the structures alone."""
+    return Dataset(
+        tuple(
+            replace(one, energy=np.full_like(one.energy, np.nan), forces=np.full_like(one.forces, np.nan))
+            for one in dataset.molecules
+        )
+    )
 
 
 def _molecule(
-    name: str, numbers: Sequence[int], charge_and_multiplicity: tuple[int, int], frames: Mapping[str, Any]
+    name: str, level: str, numbers: Sequence[int], electrons: tuple[int, int], frames: Mapping[str, Any]
 ) -> MoleculeFrames:
     atoms = np.asarray(numbers, dtype=np.int64)
     if atoms.ndim != 1 or not np.all((atoms >= 1) & (atoms <= HEAVIEST_ELEMENT)):
@@ -172,19 +225,17 @@ def _molecule(
             f"Molecule {name!r}: expected a list of atomic numbers from 1 to {HEAVIEST_ELEMENT}, came {atoms.tolist()}. "
             "Correct the elements."
         )
-    n_frames, n_atoms = len(np.asarray(frames["energy"])), len(atoms)
+    n_frames = len(np.asarray(frames["positions"]))
+    shapes = {"positions": (n_frames, len(atoms), 3), "energy": (n_frames,), "forces": (n_frames, len(atoms), 3)}
     arrays = {
-        key: _checked(f"{name!r}, {key}", frames[key], shape)
-        for key, shape in (
-            ("positions", (n_frames, n_atoms, 3)),
-            ("energy", (n_frames,)),
-            ("forces", (n_frames, n_atoms, 3)),
-        )
+        key: _checked(f"{name!r}, {key}", frames[key], shape) if key in frames else np.full(shape, np.nan)
+        for key, shape in shapes.items()
     }
     _, trajectory = np.unique(np.asarray(frames["trajectory"]), return_inverse=True)
-    charge, multiplicity = charge_and_multiplicity
+    charge, multiplicity = electrons
     return MoleculeFrames(
         name=name,
+        level=level,
         numbers=atoms,
         charge=int(charge),
         multiplicity=int(multiplicity),
@@ -193,20 +244,22 @@ def _molecule(
         forces=arrays["forces"].astype(np.float32),
         temperature=np.asarray(frames["temperature"], dtype=np.float64),
         trajectory=trajectory.astype(np.int64),
+        force_weight=np.ones((n_frames, len(atoms)), dtype=np.float32),
+        is_relative=bool(frames.get("is_relative", False)),
     )
 
 
 def _checked(what: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     try:
-        array = np.asarray(values, dtype=np.float64)
+        array = np.ma.asarray(values, dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise InputError(f"Molecule {what}: expected numbers of shape {shape}, came {error}. Relabel it.") from error
     if array.shape != shape:
         raise InputError(f"Molecule {what}: expected the shape {shape}, came {array.shape}. Relabel it.")
-    bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(array.filled(0.0)).reshape(len(array), -1).all(axis=1))
     if len(bad):
         raise InputError(
             f"Molecule {what}: expected finite numbers, came NaN or infinity in frame {bad[0]} "
             f"({len(bad)} of {len(array)} frames). Remove or relabel these frames."
         )
-    return array
+    return array.filled(np.nan)

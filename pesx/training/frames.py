@@ -1,6 +1,6 @@
 """Frames ready for the network: neighbour pairs found once, batches cut from one compact table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pesx.so3krates.graph import GraphBatch
 from pesx.training.dataset import Dataset, MoleculeFrames
 from pesx.training.reference import References
-from pesx.typing import Float, Tensor
+from pesx.typing import Float, Int, Tensor
+from pesx.units import BOLTZMANN
 
 Columns = dict[str, NDArray[Any]]
 
@@ -25,10 +26,14 @@ class Batch:
 
     Attributes:
         graph: Atoms and pairs of all frames.
-        energy: Label less the references, eV.
-        forces: Labels, eV/angstrom.
-        atom_weight: Weight of the atom's frame over the number of real atoms, 0 for padding.
-        frame_weight: Weight of the frame over the number of real frames, 0 for padding.
+        energy: Label less the references, eV; 0 where there is none.
+        forces: Labels, eV/angstrom; 0 where there are none.
+        atom_weight: Weight of the atom and its frame over the number of atoms with forces, 0 for the others and for padding.
+        frame_weight: Weight of the frame over the number of frames with an energy, 0 for the others and for padding.
+        centre: Takes the unknown zero out of relative energies: from the errors of all frames to what each one is to be
+            reduced by, the mean over the frames of its molecule.
+        level: Number of the level of each frame among those of the table.
+        thermal_energy: kT of the ensemble the frame was drawn from, eV; 0 where it has no temperature.
     """
 
     graph: GraphBatch
@@ -36,6 +41,9 @@ class Batch:
     forces: Float[Tensor, "A 3"]
     atom_weight: Float[Tensor, "A"]
     frame_weight: Float[Tensor, "G"]
+    centre: Float[Tensor, "G G"]
+    level: Int[Tensor, "G"]
+    thermal_energy: Float[Tensor, "G"]
 
 
 @dataclass(frozen=True)
@@ -62,19 +70,32 @@ class FrameTable:
 
     Args:
         dataset: Labelled frames.
-        references: Reference energies of all its elements.
+        references: Reference energies of all its elements, by level; their order numbers the levels.
         cutoff: Atoms closer than this are neighbours, angstrom.
         large_force: Frames with the largest force f get the weight 1 / (1 + f / large_force), eV/angstrom.
     """
 
-    def __init__(self, dataset: Dataset, references: References, *, cutoff: float, large_force: float = np.inf) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        references: Mapping[str, References],
+        *,
+        cutoff: float,
+        large_force: float = np.inf,
+    ) -> None:
         self.molecules = dataset.molecules
         self.cutoff = cutoff
         self.molecule = np.concatenate([np.full(len(m), i) for i, m in enumerate(self.molecules)])
         self.temperature = np.concatenate([m.temperature for m in self.molecules])
+        self.thermal_energy = BOLTZMANN * np.nan_to_num(self.temperature)
         self.weight = np.concatenate([1 / (1 + _largest_force(m) / large_force) for m in self.molecules])
+        self.has_energy = np.concatenate([m.has_energy for m in self.molecules])
+        self.has_forces = np.concatenate([m.has_forces for m in self.molecules])
+        self.levels = tuple(references)
+        self._level = np.array([self.levels.index(m.level) for m in self.molecules])[self.molecule]
+        self._is_relative = np.array([m.is_relative for m in self.molecules])[self.molecule]
         self._row = np.concatenate([np.arange(len(m)) for m in self.molecules])
-        self._energy = np.concatenate([m.energy - references.total(m.numbers) for m in self.molecules])
+        self._energy = np.concatenate([_interaction(m, references[m.level]) for m in self.molecules])
         self._charge = np.array([m.charge for m in self.molecules], dtype=np.float32)[self.molecule]
         self._n_unpaired = np.array([m.multiplicity - 1 for m in self.molecules], dtype=np.float32)[self.molecule]
         found = [find_pairs(m, cutoff) for m in self.molecules]
@@ -85,6 +106,21 @@ class FrameTable:
 
     def __len__(self) -> int:
         return len(self.molecule)
+
+    def order(self, *, seed: int, epoch: int, together: int) -> NDArray[np.int64]:
+        """Return the order of frames in one pass through the data.
+
+        Args:
+            seed: Of the training.
+            epoch: Number of the pass.
+            together: So many frames of a molecule with relative energies follow each other, to be compared.
+        """
+        order = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(len(self))
+        place = np.arange(len(self))
+        for molecule in np.unique(self.molecule[self._is_relative]):
+            mine = np.flatnonzero(self.molecule[order] == molecule)
+            place[mine] = np.repeat(mine[::together], together)[: len(mine)]
+        return order[np.argsort(place, kind="stable")]
 
     def packed(self, order: NDArray[np.int64], *, batch_frames: int, batch_pairs: int) -> Iterator[NDArray[np.int64]]:
         """Cut an order of frames into batches within both limits; a frame with too many pairs comes alone."""
@@ -120,6 +156,10 @@ class FrameTable:
         ]
         n_atoms, n_frames = int(starts[-1]), len(frames)
         owner, weight = np.repeat(np.arange(n_frames), sizes), self.weight[frames]
+        has_energy, has_forces = self.has_energy[frames], self.has_forces[frames]
+        forces = np.concatenate([m.forces[row] for m, row in zip(molecules, rows, strict=True)])
+        force_weight = np.concatenate([m.force_weight[row] for m, row in zip(molecules, rows, strict=True)])
+        n_with_forces = max(1, int(sizes[has_forces].sum()))
         columns = {
             "numbers": np.concatenate([m.numbers for m in molecules]),
             "positions": np.concatenate([m.positions[row] for m, row in zip(molecules, rows, strict=True)]),
@@ -128,15 +168,25 @@ class FrameTable:
             "place": np.arange(n_atoms) - starts[owner],
             "charge": self._charge[frames],
             "n_unpaired": self._n_unpaired[frames],
-            "energy": self._energy[frames].astype(np.float32),
-            "forces": np.concatenate([m.forces[row] for m, row in zip(molecules, rows, strict=True)]),
-            "atom_weight": (weight[owner] / n_atoms).astype(np.float32),
-            "frame_weight": (weight / n_frames).astype(np.float32),
+            "energy": np.where(has_energy, self._energy[frames], 0.0).astype(np.float32),
+            "forces": np.where(has_forces[owner, None], forces, np.float32(0)),
+            "atom_weight": (force_weight * (weight * has_forces)[owner] / n_with_forces).astype(np.float32),
+            "frame_weight": (weight * has_energy / max(1, int(has_energy.sum()))).astype(np.float32),
+            "centre": self._centre(frames),
+            "level": self._level[frames],
+            "thermal_energy": self.thermal_energy[frames].astype(np.float32),
         }
         width = int(sizes.max())
         if padding is not None:
             columns, width = self._padded(columns, padding), padding.width
         return _as_batch(columns, width)
+
+    def _centre(self, frames: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the matrix that averages over the frames of a molecule with relative energies; zero for other frames."""
+        molecule, counts = self.molecule[frames], self._is_relative[frames] & self.has_energy[frames]
+        same = (molecule[:, None] == molecule) & counts[:, None] & counts
+        centre: NDArray[np.float32] = (same / np.maximum(1, same.sum(axis=1))[:, None]).astype(np.float32)
+        return centre
 
     def _padded(self, columns: Columns, padding: Padding) -> Columns:
         """Add atoms that are nobody's neighbours, and pairs of two of them beyond the cutoff."""
@@ -157,10 +207,14 @@ class FrameTable:
             "forces": np.zeros((atoms, 3), dtype=np.float32),
             "atom_weight": np.zeros(atoms, dtype=np.float32),
             "frame_weight": np.zeros(frames, dtype=np.float32),
+            "level": np.zeros(frames, dtype=np.int64),
+            "thermal_energy": np.zeros(frames, dtype=np.float32),
         }
-        return {
-            name: np.concatenate([column, added[name]], axis=-1 if name == "pairs" else 0)
-            for name, column in columns.items()
+        centre = np.zeros((padding.frames, padding.frames), dtype=np.float32)
+        centre[:n_frames, :n_frames] = columns["centre"]
+        return {"centre": centre} | {
+            name: np.concatenate([columns[name], column], axis=-1 if name == "pairs" else 0)
+            for name, column in added.items()
         }
 
 
@@ -178,13 +232,21 @@ def _as_batch(columns: Columns, width: int) -> Batch:
         charge=tensors["charge"],
         n_unpaired=tensors["n_unpaired"],
     )
-    labels = {name: tensors[name] for name in ("energy", "forces", "atom_weight", "frame_weight")}
-    return Batch(graph, **labels)
+    labels = ("energy", "forces", "atom_weight", "frame_weight", "centre", "level", "thermal_energy")
+    return Batch(graph, **{name: tensors[name] for name in labels})
 
 
 def _largest_force(molecule: MoleculeFrames) -> NDArray[np.float32]:
-    largest: NDArray[np.float32] = np.linalg.norm(molecule.forces, axis=-1).max(axis=-1)
+    """Return the largest force on an atom of each frame, 0 for frames without forces."""
+    largest: NDArray[np.float32] = np.nan_to_num(np.linalg.norm(molecule.forces, axis=-1).max(axis=-1))
     return largest
+
+
+def _interaction(molecule: MoleculeFrames, references: References) -> NDArray[np.float64]:
+    """Return energies above the references; relative ones only lose their mean, to be small numbers as well."""
+    if molecule.is_relative and molecule.has_energy.any():
+        return molecule.energy - np.nanmean(molecule.energy)
+    return molecule.energy - references.total(molecule.numbers)
 
 
 def find_pairs(molecule: MoleculeFrames, cutoff: float) -> tuple[NDArray[np.int16], NDArray[np.int64]]:

@@ -69,8 +69,12 @@ def force_loss(
     return (weight * pseudo_huber((forces - target).square().sum(-1), scale)).sum()
 
 
-def energy_loss(
-    energy: Float[Tensor, "graphs"], target: Float[Tensor, "graphs"], weight: Float[Tensor, "graphs"], scale: float
-) -> Tensor:
-    """Return the weighted sum over molecules of the robust energy error, eV; see :func:`force_loss`."""
-    return (weight * pseudo_huber((energy - target).square(), scale)).sum()
+def energy_loss(off: Float[Tensor, "graphs"], weight: Float[Tensor, "graphs"], scale: float) -> Tensor:
+    """Return the weighted sum over molecules of the robust energy error, eV.
+
+    Args:
+        off: Predicted less labelled energy, eV.
+        weight: Of each molecule; 0 for padding.
+        scale: See :class:`LossSettings`.
+    """
+    return (weight * pseudo_huber(off.square(), scale)).sum()

@@ -82,11 +82,14 @@ def orthogonal(matrices: Float[Tensor, "K R C"]) -> Float[Tensor, "K R C"]:
 
 
 def make_optimisers(model: nn.Module, *, lr: float, weight_decay: float) -> list[torch.optim.Optimizer]:
-    """Return Muon for the weight matrices of a network, and AdamW for its embeddings, biases and narrow matrices."""
+    """Return Muon for the weight matrices of a network, and AdamW for its embeddings, biases and narrow matrices.
+
+    Weights that do not require gradients, such as those of a baseline, are left to themselves.
+    """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
-    for weight in model.parameters():
+    for weight in (weight for weight in model.parameters() if weight.requires_grad):
         is_matrix = weight.ndim >= 2 and min(weight.shape[-2:]) >= NARROWEST and id(weight) not in embeddings
         (matrices if is_matrix else others).append(weight)
     adam = torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, amsgrad=True, fused=True)

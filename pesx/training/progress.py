@@ -58,10 +58,12 @@ class Reporter:
         """Store one measurement and show its errors from now on."""
         with self._curves.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        self._errors = (
-            f"loss {record['train_loss']:.4f}, validation forces {record['force_mae']:.1f} meV/angstrom, "
-            f"energy {record['energy_mae']:.2f} kcal/mol"
-        )
+        parts = [f"loss {record['train_loss']:.4f}"]
+        if record["force_mae"] is not None:
+            parts.append(f"validation forces {record['force_mae']:.1f} meV/angstrom")
+        if record["energy_mae"] is not None:
+            parts.append(f"energy {record['energy_mae']:.2f} kcal/mol")
+        self._errors = ", ".join(parts)
 
     def say(self, sentence: str) -> None:
         """Print one line on stderr."""

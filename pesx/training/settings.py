@@ -8,6 +8,9 @@ from pesx.errors import ConfigError
 from pesx.so3krates.model import So3kratesSettings
 from pesx.training.loss import LossSettings
 
+OBJECTIVES = ("labels", "score")
+"""What training can minimise."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -16,6 +19,9 @@ class TrainingSettings:
     Attributes:
         model: The network.
         loss: Weights and scales of the loss.
+        objective: What is minimised: ``"labels"``, the errors of energies and forces; or ``"score"``, the objective of
+            :mod:`pesx.training.score`, for samples of thermal ensembles without labels.
+        score_probes: Random vectors per step for the divergence in it.
         batch_frames: Most frames in a batch.
         batch_pairs: Most atom pairs in a batch; a frame that would exceed it goes into the next one.
         n_steps: Optimiser steps, 0 for no limit.
@@ -38,6 +44,8 @@ class TrainingSettings:
 
     model: So3kratesSettings = field(default_factory=So3kratesSettings)
     loss: LossSettings = field(default_factory=LossSettings)
+    objective: str = "labels"
+    score_probes: int = 1
     batch_frames: int = 8
     batch_pairs: int = 4096
     n_steps: int = 0
@@ -59,12 +67,14 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         positive = (
             *("batch_frames", "batch_pairs", "learning_rate", "warmup_steps", "clip_norm", "max_force"),
-            *("validation_frames", "validate_every", "checkpoint_every_s", "threads"),
+            *("validation_frames", "validate_every", "checkpoint_every_s", "threads", "score_probes"),
         )
         require(self, above_zero=positive, at_least_zero=("n_steps", "time_budget_s", "weight_decay", "seed"))
         for name in ("ema_decay", "validation_fraction"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"Expected {name} between 0 and 1, came {getattr(self, name)!r}. Give a fraction.")
+        if self.objective not in OBJECTIVES:
+            raise ConfigError(f"Expected objective among {', '.join(OBJECTIVES)}, came {self.objective!r}. Choose one.")
         if not (self.n_steps or self.time_budget_s):
             raise ConfigError("Expected n_steps or time_budget_s, came neither. Say when the training is to end.")
 

@@ -5,6 +5,7 @@ randomness: on CPU a run that was killed and continued ends with the weights of 
 """
 
 import copy
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -17,16 +18,16 @@ import torch
 from numpy.typing import NDArray
 
 from pesx.config import to_table
-from pesx.errors import InputError, WrongFolderError
+from pesx.errors import ConfigError, InputError, WrongFolderError
 from pesx.so3krates import checkpoint
-from pesx.so3krates.model import So3krates
+from pesx.so3krates.model import So3krates, So3kratesSettings
 from pesx.training.card import model_card
 from pesx.training.dataset import Dataset, without_hot_frames
-from pesx.training.evaluate import Errors, errors_of, evaluate
+from pesx.training.evaluate import Errors, errors_of, evaluate, references_above
 from pesx.training.frames import FrameTable
 from pesx.training.muon import make_optimisers
 from pesx.training.progress import Reporter
-from pesx.training.reference import References, fit_references, references_of
+from pesx.training.reference import References, fit_references
 from pesx.training.resume import Position, Trained, load_state, save_state
 from pesx.training.schedule import ema_decay, learning_rate, progress
 from pesx.training.settings import TrainingSettings
@@ -56,11 +57,11 @@ MOST_SKIPPED = 100
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training works on: the frames, cut in two, and their references."""
+    """What training works on: the frames, cut in two, and their references by level, the target level first."""
 
     training: Dataset
     validation: Dataset
-    references: References
+    references: dict[str, References]
     table: FrameTable
     validation_table: FrameTable
     digest: str
@@ -73,25 +74,34 @@ def train(
     *,
     resume: bool = False,
     start: So3krates | None = None,
+    target: str | None = None,
+    validation: Dataset | None = None,
     tests: Mapping[str, Dataset] | None = None,
 ) -> Path:
     """Train a model and write it, with its card, to ``model.safetensors`` in a folder.
 
-    The weights are the running average with the best validation. Measurements along the way are in ``curves.jsonl``.
+    The weights are the running average with the best validation at the target level. Measurements along the way are in
+    ``curves.jsonl``.
 
     Args:
         settings: Of network and training.
-        data: Labelled frames.
+        data: Labelled frames, at one or several levels of theory; each level gets a head.
         out_folder: Made if it does not exist.
         resume: Continue the run in this folder if there is one.
-        start: Weights and reference energies to begin with; None for random weights.
+        start: Weights to begin with; None for random weights. Levels it does not have begin with the weights of its
+            first head. If it has a baseline, that stays as it is, and the rest is trained.
+        target: The level of theory that the model answers with; None if there is one only.
+        validation: Labelled frames that choose the best weights and are not trained on, at the target level too; None to
+            hold out a part of the data. Training without labels needs them.
         tests: Further frames, by name, whose errors go into the card.
 
     Returns:
         The model file.
 
     Raises:
-        InputError: The frames cannot be split, training diverged, or the start is of another shape.
+        ConfigError: The settings do not fit the data: a target, a temperature or the weights of a baseline are missing.
+        InputError: The frames cannot be split, none is of the target level, those for validation have no labels or other
+            elements, training diverged, or the start is of another shape.
         WrongFolderError: The folder holds a run and ``resume`` is false, or it holds another one.
         RunFolderError: The run in the folder is unreadable.
     """
@@ -102,7 +112,7 @@ def train(
         )
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(settings.threads)
-    prepared = prepare(settings, data, start)
+    prepared = prepare(settings, data, start, target, validation=validation)
     run = _Run(settings, prepared, folder, start)
     run.restore()
     with Reporter(folder / CURVES, run.at.step) as reporter:
@@ -114,17 +124,32 @@ def train(
     return run.finish(tests or {})
 
 
-def prepare(settings: TrainingSettings, data: Dataset, start: So3krates | None = None) -> Prepared:
+def prepare(
+    settings: TrainingSettings,
+    data: Dataset,
+    start: So3krates | None = None,
+    target: str | None = None,
+    *,
+    validation: Dataset | None = None,
+) -> Prepared:
     """Split the frames, fit the references and find the neighbours; the same settings always give the same result.
 
     Args:
         settings: Of the training.
         data: Labelled frames.
-        start: Model whose references are kept, because its weights stand above them; None to fit them.
+        start: Model whose references are kept at levels that it has, because its weights stand above them; None to fit all.
+        target: See :func:`train`.
+        validation: See :func:`train`.
     """
-    cool = without_hot_frames(data, settings.max_force)
-    training, validation = split(cool, settings.validation_fraction, seed=settings.seed)
-    references = fit_references(training) if start is None else references_of(start, training)
+    levels = _levels(data, target)
+    training = without_hot_frames(data, settings.max_force)
+    if validation is None:
+        training, validation = split(training, settings.validation_fraction, seed=settings.seed)
+    validation = validation.at(levels[0])
+    _check_validation(validation, training)
+    known = _with_energies(training, validation)
+    found = fit_references(known) if start is None else references_above(start, known)
+    references = {level: found[level] for level in levels}
     cutoff = settings.model.cutoff
     return Prepared(
         training=training,
@@ -136,33 +161,86 @@ def prepare(settings: TrainingSettings, data: Dataset, start: So3krates | None =
     )
 
 
+def _levels(data: Dataset, target: str | None) -> tuple[str, ...]:
+    """Return all levels of the data, the target first."""
+    if target is None:
+        if len(data.levels) > 1:
+            raise ConfigError(
+                f"Expected a target beside labels at several levels of theory, came none. Name the level that the model is to "
+                f"answer with, out of {', '.join(map(repr, data.levels))}."
+            )
+        return data.levels
+    data.at(target)
+    return (target, *(level for level in data.levels if level != target))
+
+
+def _check_validation(validation: Dataset, training: Dataset) -> None:
+    if not any(molecule.has_energy.any() or molecule.has_forces.any() for molecule in validation.molecules):
+        raise InputError(
+            "Expected labels of some frames for validation, came none: nothing would tell good weights from bad ones. Give "
+            "labelled frames for validation apart from the data."
+        )
+    strange = sorted(set(validation.elements) - set(training.elements))
+    if strange:
+        raise InputError(
+            f"Expected only the elements of the training, {training.elements}, in the frames for validation; came {strange}. "
+            "Leave out the molecules with these."
+        )
+
+
+def _with_energies(training: Dataset, validation: Dataset) -> Dataset:
+    """Add the frames for validation at levels where training has no absolute energies, to set the zero of energies alone."""
+    known = {one.level for one in training.molecules if one.has_energy.any() and not one.is_relative}
+    return Dataset((*training.molecules, *(one for one in validation.molecules if one.level not in known)))
+
+
 def score(errors: Errors) -> float:
-    """Return the number by which weights are chosen, lower is better: both errors in units of their targets."""
-    return errors.force_mae / FORCE_UNIT + errors.energy_mae / ENERGY_UNIT
-
-
-def frame_order(n_frames: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return the order of frames in one pass through the data."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(n_frames)
+    """Return the number by which weights are chosen, lower is better: the errors that are known in units of their targets."""
+    return (errors.force_mae or 0.0) / FORCE_UNIT + (errors.energy_mae or 0.0) / ENERGY_UNIT
 
 
 def identity(settings: TrainingSettings) -> dict[str, Any]:
     """Return the settings that a training keeps to its end, by name; those of nested tables with a point in between."""
     table = to_table(settings)
     nested = {f"{outer}.{name}": value for outer in ("model", "loss") for name, value in table.pop(outer).items()}
+    if settings.objective == "labels":
+        # States written before there was a choice go on.
+        del table["objective"], table["score_probes"]
     return nested | {name: value for name, value in table.items() if name not in FREE}
 
 
-def _take_over(model: So3krates, start: So3krates) -> None:
-    """Copy the weights of a model of the same shape."""
+def take_over(model: So3krates, start: So3krates) -> None:
+    """Copy the weights of a model of the same shape; heads of levels that it does not have become copies of its first.
+
+    Raises:
+        InputError: The shapes differ.
+    """
     wanted, given = model.settings.as_dict(), start.settings.as_dict()
-    other = sorted(key for key in wanted if wanted[key] != given.get(key))
+    keys = wanted.keys() | given.keys()
+    other = sorted(key for key in keys if key != "levels" and wanted.get(key) != given.get(key))
     if other:
         raise InputError(
             f"Expected a start with the network of the settings, came one with another {', '.join(other)}. Give the [model] "
             "table that it was trained with."
         )
-    model.load_state_dict(start.state_dict())
+    shared = {name: tensor for name, tensor in start.state_dict().items() if not name.startswith("heads.")}
+    model.load_state_dict(shared, strict=False)
+    for index, level in enumerate(model.settings.levels):
+        known = start.settings.levels
+        model.head(index).load_state_dict(start.head(known.index(level) if level in known else 0).state_dict())
+
+
+def _shape(settings: TrainingSettings, prepared: Prepared, start: So3krates | None) -> So3kratesSettings:
+    """Return the shape of the network: that of the settings, with the levels of the data and the baseline of the start."""
+    if start is None:
+        if settings.model.baseline is not None:
+            raise ConfigError(
+                "Expected a start beside the settings of a baseline, came none, so its weights are missing. Give the model "
+                "that pesx.so3krates.model.with_baseline makes of it."
+            )
+        return replace(settings.model, levels=tuple(prepared.references))
+    baseline = settings.model.baseline or start.settings.baseline
+    return replace(settings.model, levels=tuple(prepared.references), baseline=baseline)
 
 
 class _Run:
@@ -177,13 +255,14 @@ class _Run:
         self.at = Position()
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            model = So3krates(replace(settings.model, levels=(prepared.training.level,)))
+            model = So3krates(_shape(settings, prepared, start))
         model.check_elements(torch.tensor(prepared.training.elements))
         for molecule in (*prepared.training.molecules, *prepared.validation.molecules):
             model.check_electrons(molecule.charge, molecule.multiplicity)
         if start is not None:
-            _take_over(model, start)
-        model.set_reference_energies(prepared.references.energies)
+            take_over(model, start)
+        for index, references in enumerate(prepared.references.values()):
+            model.set_reference_energies(references.energies, index)
         optimisers = make_optimisers(model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.trained = Trained(model, copy.deepcopy(model), optimisers)
         self.loss_step: LossStep = make_loss_step(model, settings, prepared.table)
@@ -196,9 +275,10 @@ class _Run:
             "start": self._start,
             **identity(settings),
         }
-        n_validation = len(prepared.validation_table)
+        if settings.objective == "score":
+            self._identity["temperatures"] = hashlib.sha256(prepared.table.temperature.tobytes()).hexdigest()
         # Weights are to be chosen by the frames a molecule visits; a few hot ones would drown them in the mean.
-        order = frame_order(n_validation, seed=settings.seed, epoch=0)
+        order = prepared.validation_table.order(seed=settings.seed, epoch=0, together=1)
         is_mild = prepared.validation_table.weight[order] > _MILD
         chosen = order[is_mild] if is_mild.any() else order
         self._validation_frames = np.sort(chosen[: settings.validation_frames])
@@ -252,7 +332,7 @@ class _Run:
         """Go through the data without end, from where the run stands; the place is moved on by :meth:`_step`."""
         settings, table, at = self.settings, self.prepared.table, self.at
         while True:
-            order = frame_order(len(table), seed=settings.seed, epoch=at.epoch)
+            order = table.order(seed=settings.seed, epoch=at.epoch, together=settings.batch_frames)
             cut = table.packed(order, batch_frames=settings.batch_frames, batch_pairs=settings.batch_pairs)
             yield from islice(cut, at.batch, None)
             at.epoch, at.batch = at.epoch + 1, 0
@@ -262,7 +342,7 @@ class _Run:
         for group in (group for optimiser in self.trained.optimisers for group in optimiser.param_groups):
             group["lr"] = learning_rate(settings, at.step, done)
         self.trained.model.zero_grad(set_to_none=True)
-        loss = self.loss_step(frames, settings.loss.energy_weight_at(done))
+        loss = self.loss_step(frames, settings.loss.energy_weight_at(done), at.step)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.trained.model.parameters(), settings.clip_norm, foreach=True)
         if torch.isfinite(norm):

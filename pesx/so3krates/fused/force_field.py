@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pesx.errors import ContractError
+from pesx.errors import ConfigError, ContractError
 from pesx.so3krates.fused.kinds import find_kinds
 from pesx.so3krates.fused.network import evaluate, most_pairs
 from pesx.so3krates.fused.packing import pack
@@ -42,7 +42,8 @@ class FusedSo3krates:
 
     Raises:
         InputError: The model does not know an element of the molecule.
-        ConfigError: The radial filters are too steep for tables.
+        ConfigError: The radial filters are too steep for tables, or the model stands on a baseline, which is a network of its
+            own (:meth:`pesx.so3krates.model.So3krates.networks`).
         ContractError: Another precision.
     """
 
@@ -58,6 +59,8 @@ class FusedSo3krates:
     ) -> None:
         if dtype not in SCALARS:
             raise ContractError(f"Expected float32 or float64 for the fast path, came {dtype}.")
+        if model.baseline is not None:
+            raise ConfigError("Expected one network for the fast path, came one with a baseline; give each by itself.")
         model.check_elements(numbers)
         self.dtype = dtype
         self._scalar = SCALARS[dtype]

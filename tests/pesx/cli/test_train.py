@@ -76,6 +76,23 @@ def test_labels_of_an_extxyz_file(pesx, settings, tmp_path):
     assert checkpoint.load(tmp_path / "model" / "model.safetensors")[0].settings.levels == ("springs",)
 
 
+def test_labels_of_a_data_file(pesx, settings, tmp_path):
+    shifts = np.random.default_rng(0).normal(scale=0.05, size=(16, 3, 3))
+    energy = 5 * (shifts**2).sum(axis=(1, 2)) - 1.0
+    np.savez(tmp_path / "labels.npz", R=WATER + shifts, z=[8, 1, 1], E=energy, F=-10 * shifts)
+    data = tmp_path / "data.toml"
+    files = '[[files]]\npath = "labels.npz"\nenergy_unit = "eV"\nlength_unit = "angstrom"\n'
+    data.write_text(files)
+    arguments = ("train", settings, "--data", data, "--out", tmp_path / "model")
+    answer = pesx(*arguments)
+    assert answer.code == 2
+    assert "expected the level of theory" in answer.message
+    assert not (tmp_path / "model").exists()
+    data.write_text('level = "springs"\n' + files + 'force_unit = "eV/angstrom"\n')
+    assert pesx(*arguments).code == 0
+    assert checkpoint.load(tmp_path / "model" / "model.safetensors")[0].settings.levels == ("springs",)
+
+
 def test_another_database_is_no_file_of_labels(pesx, settings, tmp_path):
     with closing(sqlite3.connect(tmp_path / "landscape.db")) as connection:
         connection.execute("CREATE TABLE meta (key TEXT, value TEXT)")
@@ -108,3 +125,34 @@ def test_a_typo_in_the_settings(pesx, settings, tmp_path):
     answer = pesx("train", settings, "--data", "none.db", "--out", tmp_path / "model")
     assert answer.code == 2
     assert "Did you mean 'n_steps'?" in answer.message
+
+
+def test_a_recipe_from_cheap_and_accurate_labels(pesx, settings, tmp_path):
+    accurate, cheap = write_labels(tmp_path / "accurate.db", 0), write_labels(tmp_path / "cheap.db", 1)
+    with closing(sqlite3.connect(cheap)) as connection, connection:
+        connection.execute("UPDATE meta SET value = 'soft springs' WHERE key = 'level'")
+    settings.write_text(SETTINGS.replace("[model]", "[stages.pretrain]\nn_steps = 3\n[model]"))
+    out = tmp_path / "model"
+    answer = pesx("train", settings, "--recipe", "asteroid", "--data", accurate, "--cheap", cheap, "--out", out)
+    assert answer.code == 0, answer.err
+    _, card = checkpoint.load(out / "model.safetensors")
+    assert card["recipe"]["stages"] == ["1-bias", "2-pretrain", "3-finetune"]
+    assert card["level_of_theory"] == "springs"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--cheap", "labels.db"), "--cheap only beside --recipe"),
+        (("--recipe", "asteroid"), "--cheap"),
+        (("--recipe", "alchemy"), "alchemy"),
+        (("--recipe", "delta", "--target", "springs"), "--target only without --recipe"),
+    ],
+)
+def test_calls_that_do_not_fit_together(pesx, settings, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    data = write_labels(tmp_path / "labels.db", 0)
+    answer = pesx("train", settings, "--data", data, "--out", tmp_path / "model", *words)
+    assert answer.code == 2
+    assert message in answer.message
+    assert not (tmp_path / "model").exists()

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from pesx.errors import CheckpointError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.graph import replicas
-from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.so3krates.model import So3krates, So3kratesSettings, with_baseline
 from pesx.so3krates.settings import FIRST
 from pesx.so3krates.upgrade import VERSION
 
@@ -47,6 +47,19 @@ def test_a_model_comes_back_as_it_was(model, path):
     assert torch.equal(found(graph, level=1), model(graph, level=1))
     assert checkpoint.model_hash(found) == checkpoint.model_hash(model)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_baseline_comes_back_too(model, path):
+    made = with_baseline(So3kratesSettings(features=12, n_layers=1, elements=(1, 8)), model, seed=1)
+    checkpoint.save(path, made, CARD)
+    found, _ = checkpoint.load(path)
+    assert found.settings == made.settings
+    assert checkpoint.model_hash(found) == checkpoint.model_hash(made) != checkpoint.model_hash(found.networks()[0])
+    assert checkpoint.model_hash(found.baseline) == checkpoint.model_hash(model)
+    assert not any(weight.requires_grad for weight in found.baseline.parameters())
+    facts = checkpoint.describe(path)
+    assert facts["settings"]["baseline"]["levels"] == ["gfn2", "pbe"]
+    assert facts["weights"] == sum(weight.numel() for weight in made.parameters())
 
 
 def test_precision_comes_back_too(model, path):

@@ -7,7 +7,7 @@ from e3nn import o3
 
 from pesx.errors import ConfigError, InputError
 from pesx.so3krates.graph import collate, replicas
-from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.so3krates.model import So3krates, So3kratesSettings, with_baseline
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
@@ -215,3 +215,61 @@ def test_settings_survive_the_way_through_plain_values():
     assert So3kratesSettings.from_dict(SMALL.as_dict()) == SMALL
     with pytest.raises(ConfigError, match="layers_of_cake"):
         So3kratesSettings.from_dict({"layers_of_cake": 3})
+
+
+def corrected(baseline, **options):
+    """A baseline with a correction that is not zero."""
+    settings = dataclasses.replace(SMALL, features=24, n_layers=2, cutoff=3.5, **options)
+    model = with_baseline(settings, baseline, seed=5)
+    torch.nn.init.normal_(model.head().out.weight, generator=torch.manual_seed(6))
+    return model
+
+
+def test_a_correction_begins_as_its_baseline():
+    baseline = make_model()
+    model = with_baseline(dataclasses.replace(SMALL, cutoff=3.5), baseline, seed=0)
+    numbers, positions = structure()
+    for found, expected in zip(*(evaluate(m, numbers, positions[None]) for m in (model, baseline)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+    assert model.settings.levels == baseline.settings.levels[:1]
+    other = with_baseline(dataclasses.replace(SMALL, cutoff=3.5), baseline, seed=1)
+    assert not torch.equal(model.embedding.weight, other.embedding.weight)
+
+
+def test_energy_and_forces_are_those_of_correction_and_baseline():
+    baseline = make_model()
+    model = corrected(baseline)
+    numbers, positions = structure()
+    positions = shaken(positions, n=3)
+    energy, forces = evaluate(model, numbers, positions)
+    own, base = model.networks()
+    assert base is model.baseline
+    assert own.settings == dataclasses.replace(model.settings, baseline=None)
+    (own_energy, own_forces), (base_energy, base_forces) = (evaluate(m, numbers, positions) for m in (own, baseline))
+    reference = baseline.head().reference_energies[numbers].sum()
+    torch.testing.assert_close(energy, own_energy + base_energy - reference, rtol=0, atol=1e-9)
+    torch.testing.assert_close(forces, own_forces + base_forces, rtol=0, atol=1e-9)
+    assert own_forces.abs().max() > 1e-3
+
+
+def test_a_baseline_is_frozen_and_the_rest_is_not():
+    model = corrected(make_model())
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    assert frozen == {name for name, _ in model.named_parameters() if name.startswith("baseline.")}
+    assert frozen
+
+
+def test_a_baseline_lends_what_it_knows_of_charges_and_the_long_range():
+    baseline = make_model(dataclasses.replace(SMALL, charge_embedding=True, electrostatics=True))
+    model = corrected(baseline)
+    model.check_electrons(1, 1)
+    with pytest.raises(InputError, match="spin embedding"):
+        model.check_electrons(0, 2)
+    numbers, positions = structure()
+    graph = replicas(numbers, positions[None], 3.5)
+    torch.testing.assert_close(model.partial_charges(graph), baseline.partial_charges(graph))
+    shorter = model.with_long_range_cutoff(4.0)
+    assert shorter.settings.long_range_cutoff is None
+    assert shorter.settings.baseline.long_range_cutoff == 4.0
+    expected = model(graph) - baseline(graph) + baseline.with_long_range_cutoff(4.0)(graph)
+    torch.testing.assert_close(shorter(graph), expected, rtol=0, atol=1e-9)

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -48,3 +49,19 @@ def test_either_part_makes_a_model_long_ranged() -> None:
     assert not SMALL.is_long_ranged
     assert dataclasses.replace(SMALL, dispersion=True).is_long_ranged
     assert dataclasses.replace(SMALL, electrostatics=True).is_long_ranged
+
+
+def test_a_baseline_survives_the_way_through_plain_values_and_tells_models_apart() -> None:
+    settings = dataclasses.replace(SMALL, baseline=dataclasses.replace(SMALL, n_layers=2, zbl=True, cutoff=4.5))
+    found = So3kratesSettings.from_dict(json.loads(json.dumps(settings.as_dict())))
+    assert found == settings
+    assert set(settings.identity()) == {*FIRST, "baseline"}
+    assert set(settings.identity()["baseline"]) == {*FIRST, "zbl"}
+    assert "baseline" not in SMALL.as_dict()
+    assert settings.parts() == [SMALL, settings.baseline]
+
+
+@pytest.mark.parametrize(("change", "message"), [({"elements": (1, 6)}, r"came \[7, 8\]"), ({"cutoff": 5.5}, "cutoff")])
+def test_a_baseline_knows_all_elements_and_sees_no_farther(change: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(SMALL, baseline=dataclasses.replace(SMALL, **change))

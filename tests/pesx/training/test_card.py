@@ -27,8 +27,8 @@ def test_a_card_says_what_it_takes_to_make_the_model_again(make):
     assert from_table(TrainingSettings, card["settings"]) == SETTINGS
     assert card["data_sha256"] == "abc"
     assert card["level_of_theory"] == "toy"
-    assert card["training_frames"] == {"molecule 0": 6, "molecule 1": 5}
-    assert card["reference_energies_eV"] == {"1": -10.0, "6": -10.0, "8": -10.0}
+    assert card["training_frames"] == {"toy": {"molecule 0": 6, "molecule 1": 5}}
+    assert card["reference_energies_eV"] == {"toy": {"1": -10.0, "6": -10.0, "8": -10.0}}
     assert [item["name"] for item in card["errors"]["validation"]][:2] == ["all", "molecule 0"]
 
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -40,10 +38,41 @@ def test_merged_frames_of_one_molecule_come_together_and_their_trajectories_stay
     assert merge([one]).digest() == one.digest()
 
 
-def test_levels_are_not_mixed():
-    one = load(Source())
-    with pytest.raises(InputError, match="gfn2, toy"):
-        merge([one, replace(one, level="gfn2")])
+def at_level(level, **changes):
+    source = Source(**changes)
+    source.level = level
+    return load(source)
+
+
+def test_levels_stay_apart_and_can_be_taken_out():
+    merged = merge([load(Source()), at_level("gfn2"), load(Source())])
+    assert merged.levels == ("toy", "gfn2")
+    assert [len(merged.at(level)) for level in merged.levels] == [8, 4]
+    with pytest.raises(InputError, match=r"'b3lyp'.*'toy', 'gfn2'"):
+        merged.at("b3lyp")
+    assert merged.digest() != merge([load(Source())] * 3).digest()
+
+
+@pytest.mark.parametrize("missing", ["energy", "forces"])
+def test_a_label_can_be_missing_altogether_or_for_some_frames(missing):
+    source = Source()
+    some = np.ma.masked_array(source.arrays[missing], mask=False)
+    some[1] = np.ma.masked
+    (partly,) = load(Source(**{missing: some})).molecules
+    del source.arrays[missing]
+    (none,) = load(source).molecules
+    flags = {"energy": partly.has_energy, "forces": partly.has_forces}
+    assert flags.pop(missing).tolist() == [True, False, True, True]
+    assert flags.popitem()[1].all()
+    assert not {"energy": none.has_energy, "forces": none.has_forces}[missing].any()
+    assert len(none) == 4
+
+
+def test_a_label_that_is_nan_is_no_missing_label():
+    energy = np.arange(4.0)
+    energy[2] = np.nan
+    with pytest.raises(InputError, match="NaN or infinity in frame 2"):
+        load(Source(energy=energy))
 
 
 def test_load_keeps_frames_and_numbers_trajectories():

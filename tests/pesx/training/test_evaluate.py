@@ -21,7 +21,7 @@ def exact(toy_data, toy_model, toy_table) -> Dataset:
         at += len(molecule)
         total = energy.detach().double().numpy() - 10.0 * len(molecule.numbers)
         molecules.append(replace(molecule, energy=total, forces=forces.numpy().reshape(molecule.forces.shape)))
-    return Dataset("toy", tuple(molecules))
+    return Dataset(tuple(molecules))
 
 
 def test_a_model_has_no_errors_on_its_own_predictions(toy_model, exact):
@@ -49,7 +49,7 @@ def test_known_errors_are_measured(toy_model, exact):
     first, second = exact.molecules
     alternating = 0.02 * (-1.0) ** np.arange(len(first))
     off = replace(first, energy=first.energy + 1.0 + alternating, forces=first.forces + np.float32(0.05))
-    both, wrong, right = evaluate(toy_model, Dataset("toy", (off, second)))[:3]
+    both, wrong, right = evaluate(toy_model, Dataset((off, second)))[:3]
     assert wrong.force_mae == pytest.approx(50.0, abs=0.1)
     assert wrong.force_rmse == pytest.approx(50.0, abs=0.1)
     assert wrong.energy_mae == pytest.approx(0.02 / KCAL_PER_MOL, abs=0.01)
@@ -68,7 +68,7 @@ def test_errors_become_plain_values(toy_model, exact):
 def test_unknown_elements_are_refused(toy_model, exact):
     numbers = exact.molecules[0].numbers.copy()
     numbers[0] = 7
-    other = Dataset("toy", (replace(exact.molecules[0], numbers=numbers),))
+    other = Dataset((replace(exact.molecules[0], numbers=numbers),))
     with pytest.raises(InputError, match="7"):
         evaluate(toy_model, other)
     assert torch.is_grad_enabled()

@@ -25,7 +25,7 @@ def test_no_atom_pulls_stronger_than_its_weight():
 
 def test_padding_pulls_nothing():
     energy = torch.tensor([1.0, 5.0], requires_grad=True)
-    loss = energy_loss(energy, torch.zeros(2), torch.tensor([1.0, 0.0]), 0.02)
+    loss = energy_loss(energy, torch.tensor([1.0, 0.0]), 0.02)
     loss.backward()
     assert loss.item() == pytest.approx(0.98, abs=1e-3)
     assert energy.grad[1] == 0

@@ -60,3 +60,14 @@ def test_every_weight_has_one_optimiser_and_embeddings_are_no_matrices():
     assert id(model.embedding.weight) in of_adam
     assert all(p.ndim >= 2 for p in muon.param_groups[0]["params"])
     assert len(of_muon) > 10
+
+
+def test_frozen_weights_belong_to_no_optimiser():
+    model = So3krates(So3kratesSettings(features=24, n_layers=1))
+    model.layers.requires_grad_(False)
+    held = {
+        id(p)
+        for optimiser in make_optimisers(model, lr=0.1, weight_decay=0.1)
+        for p in optimiser.param_groups[0]["params"]
+    }
+    assert held == {id(p) for p in model.parameters() if p.requires_grad}

@@ -16,6 +16,7 @@ def dataset(*lengths_of_trajectories):
         molecules.append(
             MoleculeFrames(
                 name=f"molecule {number}",
+                level="toy",
                 numbers=np.array([1]),
                 charge=0,
                 multiplicity=1,
@@ -24,9 +25,10 @@ def dataset(*lengths_of_trajectories):
                 forces=np.zeros((n, 1, 3), dtype=np.float32),
                 temperature=np.full(n, 300.0),
                 trajectory=trajectory,
+                force_weight=np.ones((n, 1), dtype=np.float32),
             )
         )
-    return Dataset("toy", tuple(molecules))
+    return Dataset(tuple(molecules))
 
 
 def trajectories(part):

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from pesx.errors import InputError, RunFolderError, WrongFolderError
+from pesx.errors import ConfigError, InputError, RunFolderError, WrongFolderError
 from pesx.so3krates import checkpoint
-from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.so3krates.model import So3krates, So3kratesSettings, with_baseline
 from pesx.training import trainer
-from pesx.training.dataset import Dataset, MoleculeFrames
+from pesx.training.dataset import Dataset, merge
 from pesx.training.evaluate import evaluate
 from pesx.training.loss import LossSettings
 from pesx.training.progress import Reporter
 from pesx.training.settings import TrainingSettings
-from pesx.training.trainer import BEST, CURVES, MODEL, STATE, frame_order, train
+from pesx.training.trainer import BEST, CURVES, MODEL, STATE, train
 
 MODEL_SETTINGS = So3kratesSettings(features=16, n_layers=1, degrees=(1, 2), n_heads=2, cutoff=4.0, n_radial=8)
 SETTINGS = TrainingSettings(
@@ -29,32 +29,9 @@ SETTINGS = TrainingSettings(
 )
 
 
-def springs(numbers, n_frames, seed):
-    """Frames of a molecule whose bonds to the first atom are springs of 5 eV/angstrom^2 and 1.2 angstrom."""
-    random = np.random.default_rng(seed)
-    n = len(numbers)
-    corners = 1.2 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0]])[:n]
-    positions = corners + 0.1 * random.normal(size=(n_frames, n, 3))
-    bonds = positions[:, 1:] - positions[:, :1]
-    length = np.linalg.norm(bonds, axis=-1, keepdims=True)
-    pull = -5.0 * (length - 1.2) * bonds / length
-    energy = 2.5 * np.square(length - 1.2).sum(axis=(1, 2)) - 100.0 * n
-    return MoleculeFrames(
-        name=f"springs {n}",
-        numbers=np.array(numbers),
-        charge=0,
-        multiplicity=1,
-        positions=positions.astype(np.float32),
-        energy=energy,
-        forces=np.concatenate([-pull.sum(axis=1, keepdims=True), pull], axis=1).astype(np.float32),
-        temperature=np.where(np.arange(n_frames) % 10 < 5, 300.0, 500.0),
-        trajectory=np.arange(n_frames) // 5,
-    )
-
-
 @pytest.fixture(scope="module")
-def data():
-    return Dataset("springs", (springs([8, 1, 1], 40, 0), springs([6, 1, 1, 1, 1], 40, 1)))
+def data(make_springs):
+    return Dataset((make_springs([8, 1, 1], 40, 0), make_springs([6, 1, 1, 1, 1], 40, 1)))
 
 
 def weights(folder):
@@ -98,13 +75,13 @@ def test_training_learns_springs(data, tmp_path, seed):
     assert card["errors"]["validation"][0]["force_mae"] < 0.5 * 1e3 * before
     assert card["level_of_theory"] == "springs"
     assert card["elements"] == [1, 6, 8]
-    assert sum(card["training_frames"].values()) + sum(card["validation_frames"].values()) == len(data)
+    assert sum(sum(card[key]["springs"].values()) for key in ("training_frames", "validation_frames")) == len(data)
     assert model.settings.levels == ("springs",)
 
 
 def test_a_training_can_begin_with_a_model_and_keeps_its_references(data, tmp_path):
     start, _ = checkpoint.load(train(SETTINGS, data, tmp_path / "first"))
-    shifted = Dataset(data.level, tuple(replace(m, energy=m.energy + 0.01) for m in data.molecules))
+    shifted = Dataset(tuple(replace(m, energy=m.energy + 0.01) for m in data.molecules))
     settings = replace(SETTINGS, n_steps=1, learning_rate=1e-9)
     path = train(settings, shifted, tmp_path / "second", start=start)
     model, card = checkpoint.load(path)
@@ -116,13 +93,13 @@ def test_a_training_can_begin_with_a_model_and_keeps_its_references(data, tmp_pa
 
 
 def test_a_start_of_another_shape_is_refused(data, tmp_path):
-    other = So3krates(replace(MODEL_SETTINGS, n_layers=2, levels=(data.level,)))
+    other = So3krates(replace(MODEL_SETTINGS, n_layers=2, levels=data.levels))
     with pytest.raises(InputError, match="n_layers"):
         train(SETTINGS, data, tmp_path, start=other)
 
 
 def test_ions_need_a_model_with_charge_embedding(data, tmp_path):
-    ions = Dataset("springs", tuple(replace(molecule, charge=1) for molecule in data.molecules))
+    ions = Dataset(tuple(replace(molecule, charge=1) for molecule in data.molecules))
     with pytest.raises(InputError, match="without charge embedding"):
         train(SETTINGS, ions, tmp_path / "refused")
     settings = replace(SETTINGS, model=replace(MODEL_SETTINGS, charge_embedding=True, electrostatics=True))
@@ -135,7 +112,7 @@ def test_ions_need_a_model_with_charge_embedding(data, tmp_path):
 def test_evaluation_groups_and_offsets(data, tmp_path):
     model, _ = checkpoint.load(train(SETTINGS, data, tmp_path))
     plain = evaluate(model, data)
-    shifted = Dataset(data.level, tuple(replace(m, energy=m.energy + 1.0) for m in data.molecules))
+    shifted = Dataset(tuple(replace(m, energy=m.energy + 1.0) for m in data.molecules))
     moved = evaluate(model, shifted)
     names = [(errors.name, errors.temperature) for errors in plain]
     assert names[0] == ("all", None)
@@ -154,9 +131,9 @@ def test_a_running_folder_is_not_overwritten(data, tmp_path):
         train(SETTINGS, data, tmp_path)
 
 
-def test_resume_refuses_other_data(data, tmp_path):
+def test_resume_refuses_other_data(data, make_springs, tmp_path):
     train(SETTINGS, data, tmp_path)
-    other = Dataset(data.level, (springs([8, 1, 1], 40, 5), springs([6, 1, 1, 1, 1], 40, 6)))
+    other = Dataset((make_springs([8, 1, 1], 40, 5), make_springs([6, 1, 1, 1, 1], 40, 6)))
     with pytest.raises(WrongFolderError, match="same data"):
         train(SETTINGS, other, tmp_path, resume=True)
 
@@ -189,7 +166,7 @@ def test_resume_refuses_other_settings_and_names_them(data, finished, name, sett
 
 def test_resume_refuses_another_split_of_the_same_frames(data, tmp_path):
     train(SETTINGS, data, tmp_path)
-    regrouped = Dataset(data.level, tuple(replace(m, trajectory=m.trajectory[::-1] // 2) for m in data.molecules))
+    regrouped = Dataset(tuple(replace(m, trajectory=m.trajectory[::-1] // 2) for m in data.molecules))
     assert regrouped.digest() == data.digest()
     with pytest.raises(WrongFolderError, match="same held-out frames"):
         train(SETTINGS, regrouped, tmp_path, resume=True)
@@ -223,7 +200,82 @@ def test_time_budget_ends_the_run_with_annealed_rate(data, tmp_path):
     assert (tmp_path / BEST).exists()
 
 
-def test_every_pass_sees_every_frame_once_in_another_order():
-    first, second = (frame_order(50, seed=1, epoch=epoch) for epoch in (0, 1))
-    assert sorted(first) == sorted(second) == list(range(50))
-    assert list(first) != list(second)
+def stiffer(data, by, **changes):
+    """The same structures at another level, at which all springs are stiffer."""
+    return Dataset(
+        tuple(replace(m, level="stiff", energy=by * m.energy, forces=by * m.forces, **changes) for m in data.molecules)
+    )
+
+
+def test_two_levels_of_theory_are_learned_by_one_network(data, tmp_path):
+    both = merge([data, stiffer(data, 1.5)])
+    settings = replace(SETTINGS, n_steps=150, validate_every=50, learning_rate=3e-2)
+    path = train(settings, both, tmp_path, target="stiff", tests={"soft": data, "stiff": stiffer(data, 1.5)})
+    model, card = checkpoint.load(path)
+    assert model.settings.levels == ("stiff", "springs")
+    assert card["level_of_theory"] == "stiff"
+    assert {item["level"] for item in card["errors"]["validation"]} == {"stiff"}
+    mean_force = 1e3 * np.abs(np.concatenate([molecule.forces.ravel() for molecule in data.molecules])).mean()
+    for name, scale in (("soft", 1.0), ("stiff", 1.5)):
+        assert card["errors"][name][0]["force_mae"] < 0.5 * scale * mean_force
+
+
+def test_several_levels_need_a_target_that_has_labels(data, tmp_path):
+    both = merge([data, stiffer(data, 2.0)])
+    with pytest.raises(ConfigError, match="'springs', 'stiff'"):
+        train(SETTINGS, both, tmp_path)
+    with pytest.raises(InputError, match="'b3lyp'"):
+        train(SETTINGS, both, tmp_path, target="b3lyp")
+
+
+def test_a_training_at_another_level_begins_with_the_mean_error_removed(data, tmp_path):
+    start, _ = checkpoint.load(train(SETTINGS, data, tmp_path / "first"))
+    moved = stiffer(data, 1.0)
+    moved = Dataset(tuple(replace(m, energy=m.energy - 7.0 * len(m.numbers)) for m in moved.molecules))
+    path = train(replace(SETTINGS, n_steps=1, learning_rate=1e-9), moved, tmp_path / "second", start=start)
+    (before, *_), (after, *_) = (evaluate(*pair) for pair in ((start, data), (checkpoint.load(path)[0], moved)))
+    assert after.force_mae == pytest.approx(before.force_mae, rel=1e-4)
+    assert abs(after.energy_offset) < 2 * before.energy_rmse
+
+
+@pytest.mark.parametrize("label", ["energy", "forces"])
+def test_one_kind_of_labels_is_enough(data, tmp_path, label):
+    other = {"energy": "forces", "forces": "energy"}[label]
+    only = Dataset(tuple(replace(m, **{other: np.full_like(getattr(m, other), np.nan)}) for m in data.molecules))
+    loss = LossSettings(energy_weight=1.0, final_energy_weight=1.0)
+    settings = replace(SETTINGS, n_steps=80, validate_every=20, learning_rate=3e-2, loss=loss)
+    errors = checkpoint.load(train(settings, only, tmp_path))[1]["errors"]
+    curve = [json.loads(line)["train_loss"] for line in (tmp_path / CURVES).read_text().splitlines()]
+    assert curve[-1] < 0.6 * curve[0]
+    assert errors["validation"][0][{"energy": "force_mae", "forces": "energy_mae"}[label]] is None
+
+
+def test_a_correction_is_trained_and_its_baseline_stays(data, tmp_path):
+    baseline, _ = checkpoint.load(train(SETTINGS, data, tmp_path / "baseline"))
+    start = with_baseline(replace(MODEL_SETTINGS, n_layers=2), baseline, seed=0)
+    settings = replace(SETTINGS, model=replace(MODEL_SETTINGS, n_layers=2), n_steps=60, learning_rate=2e-2)
+    target = stiffer(data, 1.5)
+    target = Dataset(tuple(replace(m, energy=m.energy - 7.0 * len(m.numbers)) for m in target.molecules))
+    model, card = checkpoint.load(train(settings, target, tmp_path / "correction", start=start))
+    assert checkpoint.model_hash(model.baseline) == checkpoint.model_hash(baseline)
+    assert model.settings.levels == ("stiff",)
+    assert not torch.equal(model.embedding.weight, start.embedding.weight)
+    assert card["errors"]["validation"][0]["force_mae"] < evaluate_forces(start, target)
+    with pytest.raises(ConfigError, match="Expected a start"):
+        train(replace(settings, model=start.settings), target, tmp_path / "none")
+    with pytest.raises(InputError, match="baseline"):
+        train(replace(settings, model=start.settings), target, tmp_path / "other", start=start.networks()[0])
+
+
+def evaluate_forces(model, data):
+    """The mean force error of a model that does not know the level of the data, meV/angstrom."""
+    level = model.settings.levels[0]
+    known = Dataset(tuple(replace(molecule, level=level) for molecule in data.molecules))
+    return evaluate(model, known)[0].force_mae
+
+
+def test_frames_for_validation_can_be_given(data, tmp_path):
+    held_out = Dataset((data.molecules[0].take(np.arange(7)),))
+    _, card = checkpoint.load(train(SETTINGS, data, tmp_path, validation=held_out))
+    assert card["errors"]["validation"][0]["n_frames"] == 7
+    assert sum(card["training_frames"]["springs"].values()) == len(data)

@@ -1,0 +1,135 @@
+"""What all recipes have in common: settings, labels, and a folder with a training for each stage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pesx.config import from_table, read_toml
+from pesx.errors import ConfigError
+from pesx.so3krates import checkpoint
+from pesx.so3krates.model import So3krates
+from pesx.training.bias import BiasSettings
+from pesx.training.dataset import Dataset
+from pesx.training.settings import TrainingSettings
+from pesx.training.trainer import MODEL, train
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """Settings of a training in stages.
+
+    Attributes:
+        training: Of every stage.
+        stages: What single stages change, by name.
+        bias: How cheap labels are weighed.
+    """
+
+    training: TrainingSettings
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    bias: BiasSettings = field(default_factory=BiasSettings)
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether there is anything in them that a training in one go does not know."""
+        return bool(self.stages) or self.bias != BiasSettings()
+
+    def of(self, stage: str) -> TrainingSettings:
+        """Return the settings of a stage."""
+        return from_table(TrainingSettings, self.stages.get(stage, {}), where=f"stages.{stage}.", base=self.training)
+
+
+def read_recipe_settings(path: str | Path) -> RecipeSettings:
+    """Read settings from a TOML file: those of a training, with ``[stages.NAME]`` and ``[bias]`` besides.
+
+    Raises:
+        ConfigError: The file is not TOML, a key is unknown, or a value is out of range.
+    """
+    table = read_toml(path)
+    stages, bias = table.pop("stages", {}), table.pop("bias", {})
+    training = from_table(TrainingSettings, table)
+    if not isinstance(stages, dict) or not all(isinstance(changes, dict) for changes in stages.values()):
+        raise ConfigError(f"Expected tables [stages.NAME] in {path}, came {stages!r}.")
+    settings = RecipeSettings(training, stages, from_table(BiasSettings, bias, where="bias."))
+    for stage in stages:
+        settings.of(stage)
+    return settings
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a recipe may use.
+
+    Attributes:
+        accurate: Few frames at the level that matters.
+        cheap: Many frames of another level, or without labels; None if there are none.
+    """
+
+    accurate: Dataset
+    cheap: Dataset | None = None
+
+    def need_cheap(self, recipe: str) -> Dataset:
+        """Return the cheap frames.
+
+        Raises:
+            ConfigError: There are none.
+        """
+        if self.cheap is None:
+            raise ConfigError(f"Expected cheap frames for the recipe {recipe}, came none. Give them with --cheap.")
+        return self.cheap
+
+
+class Stages:
+    """The trainings of one recipe, each in a folder of its own, each resumable.
+
+    Args:
+        settings: Of the recipe.
+        folder: Where the folders of the stages go.
+        resume: Whether stages may go on that were begun before.
+        tests: Frames, by name, whose errors go into the cards of the stages at their level.
+    """
+
+    def __init__(
+        self, settings: RecipeSettings, folder: Path, *, resume: bool, tests: Mapping[str, Dataset] | None = None
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self._resume = resume
+        self._tests = dict(tests or {})
+        self.done: list[str] = []
+
+    def train(self, name: str, data: Dataset, **further: Any) -> So3krates:
+        """Run a stage, or what is left of it, and return its model.
+
+        Args:
+            name: Of the stage; its folder has the number before it.
+            data: See :func:`pesx.training.trainer.train`, as for everything else.
+            further: More for that function.
+        """
+        folder = self.folder / f"{len(self.done) + 1}-{name}"
+        self.done.append(folder.name)
+        settings = further.pop("settings", self.settings.of(name))
+        # A stage at another level than that of the tests has nothing to say of them.
+        tests = {test: frames for test, frames in self._tests.items() if set(frames.levels) <= set(data.levels)}
+        path = train(settings, data, folder, resume=self._resume, tests=tests, **further)
+        return checkpoint.load(path)[0]
+
+    def finish(self, recipe: str, facts: Mapping[str, Any]) -> Path:
+        """Write the model of the last stage to the folder of the recipe.
+
+        Args:
+            recipe: Its name, for the card.
+            facts: What else the card is to say.
+        """
+        model, card = checkpoint.load(self.folder / self.done[-1] / MODEL)
+        path = self.folder / MODEL
+        checkpoint.save(path, model, {**card, "recipe": {"name": recipe, "stages": self.done, **facts}})
+        return path
+
+
+class Recipe(Protocol):
+    """A way from labels to a model."""
+
+    def __call__(self, stages: Stages, labels: Labels) -> Mapping[str, Any]:
+        """Run the stages, the last of which makes the model; return what its card is to say besides."""
+        ...
