@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from pyscf import dft, gto
 
 from pesx.engines import PyscfEngine
 from pesx.errors import ConfigError, EngineError, InputError
+from pesx.units import HARTREE
 
 WATER = np.array([8, 1, 1])
 BENT = np.array([[0.0, 0.0, 0.0], [0.98, 0.02, 0.0], [-0.27, 0.93, 0.05]])
@@ -20,24 +22,71 @@ def test_water() -> None:
     assert (forces * direction).sum() == pytest.approx((behind - ahead) / (2 * step), abs=0.01)
 
 
-def test_says_when_the_cycles_do_not_suffice() -> None:
-    with pytest.raises(EngineError, match="SCF not converged in 2 cycles"):
-        PyscfEngine("pbe/sto-3g", max_cycles=2).evaluate(WATER, BENT)
+@pytest.mark.parametrize(("functional", "grid"), [("b3lyp-d4", 1), ("r2scan", 3), ("wb97x-d3bj", 1), ("pbe-d3bj", 1)])
+def test_density_fitting_is_within_a_millielectronvolt_of_plain_pyscf(functional: str, grid: int) -> None:
+    atoms = [(int(number), place) for number, place in zip(WATER, BENT, strict=True)]
+    plain = dft.KS(gto.M(atom=atoms, basis="def2-svp", verbose=0), xc=functional)
+    plain.grids.level = grid
+    plain.chkfile = None
+    vars(plain).pop("_chkfile").close()
+    energy = plain.kernel() * HARTREE
+    engine = PyscfEngine(f"{functional}/def2-svp", tolerance=1e-9, energies_only=True)
+    assert engine.evaluate(WATER, BENT)[0] == pytest.approx(energy, abs=1e-3)
+    exact = PyscfEngine(f"{functional}/def2-svp (exact)", tolerance=1e-9, energies_only=True)
+    assert exact.evaluate(WATER, BENT)[0] == pytest.approx(energy, abs=1e-6)
+
+
+def test_energies_without_forces_are_the_same_energies() -> None:
+    engine = PyscfEngine("pbe-d4/sto-3g")
+    energy, forces = engine.without_forces().evaluate(WATER, BENT)
+    assert energy == pytest.approx(engine.evaluate(WATER, BENT)[0], abs=1e-9)
+    assert forces.shape == (3, 3)
+    assert np.isnan(forces).all()
+    assert engine.without_forces().level == engine.level
+
+
+def test_a_bound_engine_gives_what_a_fresh_one_gives_whatever_came_before() -> None:
+    engine = PyscfEngine("pbe/sto-3g", tolerance=1e-10, energies_only=True)
+    evaluate = engine.bind(WATER)
+    for positions in (BENT, BENT[:, ::-1] + 5.0, 1.1 * BENT):
+        assert evaluate(positions)[0] == pytest.approx(engine.evaluate(WATER, positions)[0], abs=1e-7)
+    with pytest.raises(EngineError):
+        evaluate(np.full((3, 3), np.nan))
+    assert evaluate(BENT)[0] == pytest.approx(engine.evaluate(WATER, BENT)[0], abs=1e-7)
+
+
+def test_second_order_steps_converge_what_the_cycles_do_not() -> None:
+    energy, forces = PyscfEngine("pbe/sto-3g").evaluate(WATER, BENT)
+    found = PyscfEngine("pbe/sto-3g", max_cycles=3).evaluate(WATER, BENT)
+    assert found[0] == pytest.approx(energy, abs=1e-4)
+    np.testing.assert_allclose(found[1], forces, atol=0.01)
+
+
+def test_says_when_neither_suffices() -> None:
+    with pytest.raises(EngineError, match="SCF not converged in 1 cycles, nor in as many second-order steps"):
+        PyscfEngine("pbe/sto-3g", max_cycles=1).evaluate(WATER, BENT)
 
 
 @pytest.mark.parametrize(
     ("given", "spelled"),
     [
-        ("b3lyp-d4/def2-svp", "B3LYP-D4/def2-SVP"),
-        ("PBE/6-31g*", "PBE/6-31G*"),
-        ("wb97x-d3bj/def2-tzvp", "wB97X-D3BJ/def2-TZVP"),
-        ("cam-b3lyp/sto-3g", "CAM-B3LYP/STO-3G"),
-        ("r2SCAN-D4/def2-TZVP", "r2SCAN-D4/def2-TZVP"),
+        ("b3lyp-d4/def2-svp", "B3LYP-D4/def2-SVP (RIJK, grid 1)"),
+        ("PBE/6-31g*", "PBE/6-31G* (RIJ, grid 1)"),
+        ("wb97x-d3bj/def2-tzvp", "wB97X-D3BJ/def2-TZVP (RIJK, grid 1)"),
+        ("cam-b3lyp/sto-3g (exact)", "CAM-B3LYP/STO-3G (exact, grid 1)"),
+        ("r2SCAN-D4/def2-TZVP", "r2SCAN-D4/def2-TZVP (RIJ, grid 3)"),
+        ("r2SCAN-D4/def2-TZVP (grid 4)", "r2SCAN-D4/def2-TZVP (RIJ, grid 4)"),
     ],
 )
 def test_spells_levels_as_chemists_do(given: str, spelled: str) -> None:
     assert PyscfEngine(given).level == spelled
-    assert PyscfEngine(spelled).level == spelled
+    assert PyscfEngine(spelled) == PyscfEngine(given)
+
+
+def test_a_setting_is_given_once() -> None:
+    assert PyscfEngine("pbe/sto-3g (grid 2)", grid=2).grid == 2
+    with pytest.raises(ConfigError, match="Expected grid once"):
+        PyscfEngine("pbe/sto-3g (grid 2)", grid=3)
 
 
 @pytest.mark.parametrize("level", ["b3lyp", "/def2-svp", "b3lyp-d4/"])
@@ -56,6 +105,7 @@ def test_rejects_settings_out_of_range(wrong) -> None:
     ("level", "multiplicity", "words"),
     [
         ("foo/sto-3g", 1, "FOO"),
+        ("wb97x-d3/sto-3g", 1, "wb97x-d3"),
         ("pbe/bar", 1, "basis"),
         ("svwn-d4/sto-3g", 1, "svwn"),
         ("pbe/sto-3g", 2, "Electron number 10"),

@@ -125,6 +125,21 @@ def test_geometries_of_a_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(frames["energy"], [energy, energy], atol=1e-9)
 
 
+def test_energies_alone_and_where_frames_come_from(tmp_path: Path) -> None:
+    atoms = (
+        "Properties=species:S:1:pos:R:3 name=water source=thermal trajectory=t\nO 0 0 0\nH 0.97 0 0\nH -0.24 0.94 0\n"
+    )
+    (tmp_path / "some.extxyz").write_text(f"3\n{atoms}" * 7)
+    done = label_geometries(tmp_path / "some.extxyz", XtbEngine(), tmp_path / "a.db", energies_only=True, n_threads=2)
+    assert (done.n_labels, done.n_done) == (7, 2)
+    ((_, frames),) = _read(tmp_path / "a.db")
+    assert np.isfinite(frames["energy"]).all()
+    assert np.isnan(frames["forces"]).all()
+    assert set(zip(frames["source"], frames["trajectory"], strict=True)) == {("thermal", "t")}
+    with pytest.raises(InputError, match="Choose another file"):
+        label_geometries(tmp_path / "some.extxyz", XtbEngine(), tmp_path / "a.db")
+
+
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.xyz"):
         label_geometries(tmp_path / "nothing.xyz", XtbEngine(), tmp_path / "a.db")

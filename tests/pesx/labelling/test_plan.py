@@ -45,6 +45,7 @@ MOLECULE = '[[molecules]]\nframes = 1\nsequences = ["Ala"]\n'
         ("force_limit = nan\n" + MOLECULE, "force_limit above 0"),
         ("mix = {scanned = nan}\n" + MOLECULE, "shares >= 0"),
         ("mix = {simulated = 1.0}\n" + MOLECULE, "if and only if"),
+        ("energies_only = true\n" + MOLECULE, "for they need forces"),
         ("model = 'a.safetensors'\n" + MOLECULE, "if and only if"),
         (MOLECULE + MOLECULE, "twice"),
         ("seed = 1", "molecules"),

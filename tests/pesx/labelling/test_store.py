@@ -1,6 +1,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,23 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert store.frames(ion.id)["forces"].shape == (0, 2, 3)
         assert store.counts() == [("water", "scanned", "no", 1), ("water", "scanned", "ok", 2)]
         assert store.failed_tasks() == [("two", "died")]
+
+
+def test_labels_without_forces_are_read_as_nan_by_those_who_know_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "labels.db"
+    with LabelWriter(path, META, notes={}, energies_only=True) as writer:
+        water = writer.add_molecule("water", NUMBERS, charge=0, multiplicity=1, smiles="O")
+        writer.add_task("one", water, [replace(_frame(1), forces=None), _frame(2)], outcome="ok", seconds=1.0)
+    with LabelStore(path) as store:
+        assert store.meta["format"] == "2"
+        frames = store.frames(water)
+    np.testing.assert_array_equal(frames["energy"], [1.0, 2.0])
+    np.testing.assert_array_equal(frames["forces"], [np.full((3, 3), np.nan), _frame(2).forces])
+    with pytest.raises(InputError, match="same format"):
+        LabelWriter(path, META, notes={})
+    _fill(tmp_path / "other.db")
+    with LabelStore(tmp_path / "other.db") as store:
+        assert store.meta["format"] == "1"
 
 
 def test_a_file_can_be_read_while_it_grows(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from pesx.engines import XtbEngine
+from pesx.engines import PyscfEngine, XtbEngine
 from pesx.labelling.plan import SOURCES, Dynamics, Molecules, Plan, Relaxations
 from pesx.labelling.store import Frame
 from pesx.labelling.tasks import GivenTask, SamplingTask, TaskMolecule, sampling_tasks
@@ -91,6 +91,36 @@ def test_strong_forces_and_refusals_are_outcomes_with_reasons() -> None:
     task = GivenTask(water, 0, np.stack([good, 0.5 * good, np.zeros((3, 3))]), "given", force_limit=30.0)
     outcomes = [frame.outcome for frame in task.run(XtbEngine())]
     assert outcomes == ["ok", "force above 30 eV/angstrom", "Too close interatomic distances found"]
+
+
+WATER = TaskMolecule("water", "", (8, 1, 1))
+BENT = np.array([[0.0, 0, 0], [0.97, 0, 0], [-0.24, 0.94, 0]])
+
+
+def test_labels_without_forces_know_no_force_limit() -> None:
+    task = GivenTask(WATER, 0, np.stack([BENT, 0.5 * BENT]), "given", None, ("a", ""))
+    frames = task.run(XtbEngine())
+    assert [frame.outcome for frame in frames] == ["ok", "ok"]
+    assert [frame.forces for frame in frames] == [None, None]
+    assert [frame.trajectory for frame in frames] == ["a", "water/given/0000#01"]
+
+
+def test_a_density_handed_on_changes_no_label() -> None:
+    engine = PyscfEngine("pbe/sto-3g", tolerance=1e-10)
+    positions = np.stack([BENT, 1.05 * BENT[:, ::-1], 0.97 * BENT])
+    for frame in GivenTask(WATER, 0, positions, "given", 100.0).run(engine):
+        energy, forces = engine.evaluate(np.array(WATER.numbers), frame.positions)
+        assert frame.energy == pytest.approx(energy, abs=1e-6)
+        np.testing.assert_allclose(frame.forces, forces, atol=1e-3)
+
+
+def test_what_does_not_converge_is_recorded_and_the_next_structure_labelled_all_the_same() -> None:
+    positions = np.stack([BENT, BENT])
+    refused = GivenTask(WATER, 0, positions, "given", 30.0).run(PyscfEngine("pbe/sto-3g", max_cycles=1))
+    assert [frame.outcome.partition(" in ")[0] for frame in refused] == ["SCF not converged"] * 2
+    with np.errstate(all="ignore"):
+        mixed = GivenTask(WATER, 0, np.stack([BENT * np.nan, BENT]), "given", 100.0).run(PyscfEngine("pbe/sto-3g"))
+    assert [frame.outcome for frame in mixed] == ["coordinates are not finite", "ok"]
 
 
 def test_a_trajectory_the_engine_refuses_ends_with_the_reason() -> None:

@@ -37,13 +37,12 @@ def test_it_is_the_model_bound_to_a_molecule(model, tabulated, tolerance):
 
 @pytest.mark.parametrize("zbl", [False, True])
 def test_a_correction_and_its_baseline_answer_together(model, zbl):
-    # The kernels do not cover a baseline with repulsion, so there the network answers.
     baseline = So3krates(So3kratesSettings(features=24, n_layers=2, mean_neighbours=8.0, cutoff=4.0, zbl=zbl))
     both = with_baseline(model.settings, baseline, seed=1).double()
     torch.nn.init.normal_(both.head().out.weight)
     positions = geometries(4)
     slow, fast = (LearnedPotential(both, NUMBERS, tabulated=tabulated) for tabulated in (False, True))
-    assert len(fast._kernels(torch.float64)) == (0 if zbl else 2)
+    assert len(fast._kernels(torch.float64)) == 2
     found, expected = fast(positions), slow(positions)
     torch.testing.assert_close(found.energy, expected.energy, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(found.forces, expected.forces, rtol=1e-6, atol=1e-6)

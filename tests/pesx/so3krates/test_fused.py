@@ -7,13 +7,13 @@ import pytest
 import torch
 from ase.build import molecule
 
-from pesx.errors import ContractError, InputError
+from pesx.errors import ConfigError, ContractError, InputError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.cutoff import CUTOFF_FUNCTIONS
 from pesx.so3krates.fused.force_field import FusedSo3krates
 from pesx.so3krates.fused.switches import CUTOFF_CODES
 from pesx.so3krates.graph import replicas
-from pesx.so3krates.model import So3krates
+from pesx.so3krates.model import So3krates, with_baseline
 from pesx.so3krates.settings import So3kratesSettings
 
 SMALL = So3kratesSettings(elements=(1, 6, 8), features=48, n_layers=3, cutoff=3.0, mean_neighbours=5.0)
@@ -236,3 +236,10 @@ def test_other_precisions_and_shapes_are_refused(fused):
 def test_the_compiler_is_loaded_at_first_need_only():
     code = "import sys, pesx.so3krates.model, pesx.so3krates.tabulated; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_that_stands_on_a_baseline_is_no_single_network() -> None:
+    settings = So3kratesSettings(features=24, n_layers=1)
+    model = with_baseline(settings, So3krates(settings), seed=0)
+    with pytest.raises(ConfigError, match="baseline"):
+        FusedSo3krates(model, torch.tensor([1, 6, 8]), torch.float64)

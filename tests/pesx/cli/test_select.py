@@ -1,0 +1,35 @@
+import pytest
+from ase.build import molecule
+from ase.io import read, write
+
+
+@pytest.fixture
+def frames(tmp_path):
+    images = []
+    for factor in (1.0, 1.05, 0.96):
+        images.append(molecule("H2O"))
+        images[-1].positions *= factor
+    write(tmp_path / "minima.extxyz", images)
+    return tmp_path / "minima.extxyz"
+
+
+def test_chosen_structures_are_written_for_pesx_label(pesx, frames, tmp_path):
+    out = tmp_path / "chosen.extxyz"
+    answer = pesx("select", frames, "--choose", "4", "--between", "1", "--out", out)
+    assert answer.code == 0, answer.err
+    assert "H2O: 4 of 5 structures" in answer.err
+    assert [image.info["source"] for image in read(out, ":")].count("between") >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--choose", "0", "--out", "a.extxyz"], "n_chosen"),
+        (["--choose", "2", "--out", "a.db"], "--out"),
+        (["--choose", "2"], "--out"),
+    ],
+)
+def test_wrong_calls(pesx, frames, arguments, words):
+    answer = pesx("select", frames, *arguments)
+    assert answer.code == 2
+    assert words in answer.message
