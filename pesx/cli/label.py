@@ -30,24 +30,27 @@ def _label(arguments: Namespace, console: Console) -> Labelled:
     if (arguments.plan is None) == (arguments.frames is None):
         came = "neither" if arguments.plan is None else "both"
         raise ConfigError(f"Expected either PLAN.toml or --frames FILE.extxyz; came {came}. Give one of them.")
-    if arguments.workers < 1:
-        raise ConfigError(f"--workers: expected a whole number of at least 1, came {arguments.workers}.")
+    pool = {"n_workers": arguments.workers, "n_threads": arguments.threads}
+    for name in ("workers", "threads"):
+        if getattr(arguments, name) < 1:
+            raise ConfigError(f"--{name}: expected a whole number of at least 1, came {getattr(arguments, name)}.")
     if arguments.plan is not None:
         _refuse_settings_of_frames(arguments)
-        return label(read_plan(arguments.plan), arguments.out, n_workers=arguments.workers, console=console)
+        return label(read_plan(arguments.plan), arguments.out, **pool, console=console)
     return label_geometries(
         arguments.frames,
         make_engine(arguments.engine or _ENGINE, arguments.level),
         arguments.out,
-        n_workers=arguments.workers,
+        **pool,
+        energies_only=arguments.energies_only,
         force_limit=_FORCE_LIMIT if arguments.force_limit is None else arguments.force_limit,
         console=console,
     )
 
 
 def _refuse_settings_of_frames(arguments: Namespace) -> None:
-    for name in ("engine", "level", "force_limit"):
-        if getattr(arguments, name) is not None:
+    for name in ("engine", "level", "force_limit", "energies_only"):
+        if getattr(arguments, name) not in (None, False):
             raise ConfigError(
                 f"Expected --{name.replace('_', '-')} only beside --frames; came a plan, which has its own. Set it there."
             )

@@ -38,6 +38,15 @@ class Engine(ABC):
         each unrelated structure. It raises :class:`~pesx.errors.EngineError` where there is no energy to give.
         """
 
+    @property
+    def shares_state(self) -> bool:
+        """Whether one bound function serves unrelated structures of a molecule as well as one for each, and faster."""
+        return False
+
+    def without_forces(self) -> "Engine":
+        """Return an engine of the same level that may give NaN for forces, if that saves it time."""
+        return self
+
     def environment(self) -> Mapping[str, str]:
         """Return variables that must be set before the engine's libraries are loaded."""
         return _NO_ENVIRONMENT

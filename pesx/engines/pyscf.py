@@ -1,23 +1,25 @@
-"""Density functional theory with PySCF, density fitting throughout."""
+"""Density functional theory with PySCF."""
 
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
+from pesx.engines.density import Density, carried
 from pesx.engines.engine import Engine, Evaluate, FloatArray, IntArray, checked_label, checked_shape
+from pesx.engines.functional import parse_level
 from pesx.errors import ConfigError, EngineError, InputError, MissingExtraError
 from pesx.units import BOHR, HARTREE
 
-_DISPERSIONS = ("d4", "d3bj", "d3zero")
+T = TypeVar("T")
 
-_SPELLINGS = {"r2scan": "r2SCAN", "wb97x": "wB97X", "wb97m-v": "wB97M-V", "cam-b3lyp": "CAM-B3LYP"}
+_FITTING_BASIS = "def2-universal-jkfit"
 
 _OLD_CORES = ("Barcelona", "Prescott", "Core2", "Penryn", "Nehalem", "Dunnington", "Bobcat", "Atom", "Opteron")
 """Core types of OpenBLAS whose kernels use no AVX."""
@@ -38,40 +40,42 @@ class PyscfEngine(Engine):
     """A density functional in a Gaussian basis.
 
     Attributes:
-        method: ``functional-dispersion/basis``, the dispersion (d4, d3bj, d3zero) being optional.
-        grid: PySCF's grid level. 1 leaves 3 meV/angstrom in the forces of a GGA or hybrid; r2SCAN needs 3.
+        method: ``functional-dispersion/basis``, the dispersion (d4, d3bj, d3zero) being optional; what differs from the
+            usual grid and integrals may follow, as in ``b3lyp-d4/def2-svp (grid 3, exact)``.
+        grid: PySCF's grid level; 1 where not given, which leaves 3 meV/angstrom in the forces of a GGA or hybrid, and 3 for
+            functionals of the kinetic-energy density, such as r2SCAN, which need it.
+        fitted: Whether integrals are density-fitted (the default), Coulomb and exact exchange alike.
+        energies_only: Whether to leave out the forces, which are then NaN.
         tolerance: Convergence of the energy, hartree.
-        max_cycles: Self-consistency cycles before a structure is refused.
+        max_cycles: Self-consistency cycles of each attempt before a structure is refused.
         memory: MB.
 
     The net force, which is what the grid lacks in translational invariance, is removed.
     """
 
     method: str = "b3lyp-d4/def2-svp"
-    grid: int = 1
+    grid: int | None = None
+    fitted: bool | None = None
+    energies_only: bool = False
     tolerance: float = 1e-6
     max_cycles: int = 100
     memory: int = 4000
 
     def __post_init__(self) -> None:
-        functional, _, _, basis = self._parts()
-        if not functional or not basis:
-            raise InputError(
-                f"Expected a level such as b3lyp-d4/def2-svp (functional-dispersion/basis), came {self.method!r}."
-            )
-        if not 0 <= self.grid <= 9 or not self.tolerance > 0 or self.max_cycles < 1:
-            raise ConfigError(
-                "Expected grid 0 to 9, tolerance > 0 and max_cycles >= 1,"
-                f" came {self.grid}, {self.tolerance} and {self.max_cycles}."
-            )
         if find_spec("pyscf") is None:
             raise MissingExtraError("pyscf", "label")
-
-    def _parts(self) -> tuple[str, str, str, str]:
-        """Return functional, hyphen, dispersion and basis, in lower case."""
-        method, _, basis = self.method.lower().partition("/")
-        functional, hyphen, dispersion = method.rpartition("-")
-        return (functional, hyphen, dispersion, basis) if dispersion in _DISPERSIONS else (method, "", "", basis)
+        said = parse_level(self.method)
+        grid = _agreed(self.method, "grid", self.grid, said.grid)
+        fitted = _agreed(self.method, "fitted", self.fitted, said.fitted)
+        grid = said.usual_grid() if grid is None else grid
+        if not 0 <= grid <= 9 or not self.tolerance > 0 or self.max_cycles < 1:
+            raise ConfigError(
+                "Expected grid 0 to 9, tolerance > 0 and max_cycles >= 1,"
+                f" came {grid}, {self.tolerance} and {self.max_cycles}."
+            )
+        object.__setattr__(self, "grid", grid)
+        object.__setattr__(self, "fitted", True if fitted is None else fitted)
+        object.__setattr__(self, "method", said.method)
 
     @property
     def name(self) -> str:
@@ -80,10 +84,17 @@ class PyscfEngine(Engine):
 
     @property
     def level(self) -> str:
-        """The method in its usual spelling."""
-        functional, hyphen, dispersion, basis = self._parts()
-        basis = f"def2-{basis[5:].upper()}" if basis.startswith("def2-") else basis.upper()
-        return f"{_SPELLINGS.get(functional, functional.upper())}{hyphen}{dispersion.upper()}/{basis}"
+        """The method in its usual spelling, integrals and grid; all that labels to be mixed must share."""
+        return replace(parse_level(self.method), grid=self.grid, fitted=self.fitted).text()
+
+    @property
+    def shares_state(self) -> bool:
+        """True: densities are carried to any other geometry of the molecule."""
+        return True
+
+    def without_forces(self) -> "PyscfEngine":
+        """Return the same engine without the gradient."""
+        return replace(self, energies_only=True)
 
     def environment(self) -> Mapping[str, str]:
         """Return the core type for OpenBLAS where the library of the wheel takes this CPU for one without AVX."""
@@ -98,7 +109,7 @@ class PyscfEngine(Engine):
         return {}
 
     def bind(self, numbers: IntArray, *, charge: int = 0, multiplicity: int = 1) -> Evaluate:
-        """Return a function of positions that restarts each calculation from the density before.
+        """Return a function of positions that starts each calculation from the density before.
 
         Raises:
             InputError: PySCF lacks the functional, its dispersion, or the basis of an element, or charge and
@@ -108,45 +119,66 @@ class PyscfEngine(Engine):
 
 
 class _BoundPyscf:
-    """One molecule and the converged density matrix of its previous geometry."""
+    """One molecule and the converged density of its previous geometry."""
 
     def __init__(self, engine: PyscfEngine, numbers: IntArray, charge: int, multiplicity: int) -> None:
         self._engine = engine
+        self._level = parse_level(engine.method)
         self._numbers = numbers
         self._charge = charge
         self._spin = multiplicity - 1
-        self._density: Any = None
+        self._before: Density | None = None
         self._check()
 
     def __call__(self, positions: FloatArray) -> tuple[float, FloatArray]:
         coordinates = checked_shape(positions, self._numbers.size)
-        density, self._density = self._density, None
-        calculation = self._calculation(coordinates)
+        before, self._before = self._before, None
         try:
-            energy = float(calculation.kernel(dm0=density)) * HARTREE
-            if not calculation.converged:
-                raise EngineError(f"SCF not converged in {self._engine.max_cycles} cycles")
-            gradient = calculation.nuc_grad_method().kernel()
+            calculation = self._converged(coordinates, before)
+            energy = float(calculation.e_tot) * HARTREE
+            if self._engine.energies_only:
+                forces = np.full(coordinates.shape, np.nan)
+            else:
+                gradient = np.asarray(calculation.nuc_grad_method().kernel(), dtype=np.float64)
+                forces = -(gradient - gradient.mean(axis=0)) * (HARTREE / BOHR)
         except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
             raise error if isinstance(error, EngineError) else EngineError(str(error)) from error
-        self._density = calculation.make_rdm1()
-        forces = -np.asarray(gradient, dtype=np.float64) * (HARTREE / BOHR)
-        return checked_label(energy, forces - forces.mean(axis=0))
+        self._before = Density(calculation.mol, calculation.make_rdm1())
+        if self._engine.energies_only:
+            checked_label(energy, np.zeros_like(forces))
+            return energy, forces
+        return checked_label(energy, forces)
+
+    def _converged(self, coordinates: FloatArray, before: Density | None) -> Any:
+        """Return a converged calculation: from the density before, else from atoms, else by second-order steps."""
+        calculation = self._calculation(coordinates)
+        if self._engine.fitted:
+            calculation.with_df.build()  # else PySCF computes a pure functional's integrals anew in every cycle
+        for density in [carried(before, calculation.mol), None] if before is not None else [None]:
+            calculation.kernel(dm0=density)
+            if calculation.converged:
+                return calculation
+        second = calculation.newton()
+        second.kernel(calculation.mo_coeff, calculation.mo_occ)
+        if not second.converged:
+            raise EngineError(
+                f"SCF not converged in {self._engine.max_cycles} cycles, nor in as many second-order steps"
+            )
+        return second.undo_soscf()
 
     def _check(self) -> None:
         """Set up the atoms far apart: what fails there fails for every geometry."""
         from pyscf import dft
 
         apart = 10.0 * np.arange(self._numbers.size)[:, None] * np.eye(1, 3)
-        functional, _, dispersion, _ = self._engine._parts()
         try:
             with catch_warnings():
                 simplefilter("ignore", UserWarning)  # where else PySCF would look for a basis
-                dft.libxc.parse_xc(functional)
                 calculation = self._calculation(apart)
-                if dispersion:
+                dft.libxc.parse_xc(calculation.xc)
+                if self._level.dispersion:
                     calculation.get_dispersion()
-        except (AssertionError, KeyError, RuntimeError) as error:
+        except (AssertionError, LookupError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"Expected PySCF to set up {self._engine.method!r} for charge {self._charge} and multiplicity "
                 f"{self._spin + 1}; it says {type(error).__name__}: {' '.join(str(error).split())}."
@@ -155,19 +187,24 @@ class _BoundPyscf:
     def _calculation(self, coordinates: FloatArray) -> Any:
         from pyscf import dft, gto
 
-        functional, _, dispersion, basis = self._engine._parts()
         atoms = [(int(number), tuple(place)) for number, place in zip(self._numbers, coordinates, strict=True)]
         molecule = gto.M(
             atom=atoms,
-            basis=basis,
+            basis=self._level.basis,
             charge=self._charge,
             spin=self._spin,
             verbose=0,
             max_memory=self._engine.memory,
         )
-        calculation = dft.KS(molecule, xc=functional).density_fit()
-        if dispersion:
-            calculation.disp = dispersion
+        calculation = dft.KS(molecule, xc=self._level.xc)
+        if self._engine.fitted:
+            # PySCF's own choice for pure functionals is smaller: 2 meV/angstrom in the forces of water instead of 0.1.
+            calculation = calculation.density_fit(
+                auxbasis=_FITTING_BASIS if self._level.basis.startswith("def2-") else None
+            )
+        if self._level.dispersion:
+            calculation.disp = self._level.damping
+            calculation.nlc = self._level.nonlocal_part
         calculation.grids.level = self._engine.grid
         calculation.conv_tol = self._engine.tolerance
         calculation.max_cycle = self._engine.max_cycles
@@ -176,6 +213,13 @@ class _BoundPyscf:
         if unused is not None:
             unused.close()
         return calculation
+
+
+def _agreed(method: str, name: str, given: T | None, said: T | None) -> T | None:
+    """Return what a setting and the text of the level say of the same thing."""
+    if given is not None and said is not None and given != said:
+        raise ConfigError(f"Expected {name} once; came {name} = {given} and {method!r}. Leave one of the two out.")
+    return said if given is None else given
 
 
 def _has_avx2() -> bool:

@@ -14,16 +14,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pesx.engines.engine import Engine
-from pesx.engines.frames import frame_identity, read_frames
 from pesx.engines.make import make_engine
 from pesx.engines.workers import Failed, Refused, WorkPool
 from pesx.errors import ConfigError, InputError, MoleculeError
+from pesx.labelling.given import GivenFrame, given_frames
 from pesx.labelling.plan import Plan
 from pesx.labelling.store import LABELLED, Frame, LabelStore, LabelWriter
 from pesx.labelling.tasks import GivenTask, Task, TaskMolecule, sampling_tasks
 from pesx.versions import versions
 
-_PACKAGES = ("numpy", "rdkit", "tblite", "pyscf", "ase")
+_PACKAGES = ("numpy", "rdkit", "tblite", "pyscf", "pyscf-dispersion", "ase")
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+_BATCH = 5
+"""Structures of a file in one task: what a killed run loses at most in each worker, and how far one density is handed on."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,16 @@ class Labelled:
         return table
 
 
-def label(plan: Plan, out: str | Path, *, n_workers: int = 1, console: Console | None = None) -> Labelled:
+def label(
+    plan: Plan, out: str | Path, *, n_workers: int = 1, n_threads: int = 1, console: Console | None = None
+) -> Labelled:
     """Label the structures of a plan, or go on with a run that was interrupted.
 
     Args:
         plan: What to label.
         out: File of the labels (SQLite); continued if it exists and was made from the same plan.
-        n_workers: Worker processes, one thread each.
+        n_workers: Worker processes.
+        n_threads: Threads of each worker.
         console: Where progress is shown; none if not given.
 
     Raises:
@@ -98,7 +106,8 @@ def label(plan: Plan, out: str | Path, *, n_workers: int = 1, console: Console |
         molecules = {task.molecule for task in tasks}
         known = check_model(plan.model, ((one.numbers, one.charge, one.multiplicity) for one in molecules))
         plan_text += f" model {known}"
-    return _run(tasks, engine, out, plan_text=plan_text, n_workers=n_workers, console=console)
+    how = _How(n_workers, n_threads, plan.energies_only, console)
+    return _run(tasks, engine, out, plan_text=plan_text, how=how)
 
 
 def label_geometries(
@@ -107,18 +116,22 @@ def label_geometries(
     out: str | Path,
     *,
     n_workers: int = 1,
+    n_threads: int = 1,
     force_limit: float = 30.0,
+    energies_only: bool = False,
     console: Console | None = None,
 ) -> Labelled:
     """Label the structures of a file, such as the minima of a search.
 
     Args:
-        geometries: Any file ASE reads; extended XYZ keeps ``name``, ``charge`` and ``spin`` (2S+1) of each structure;
-            see :func:`~pesx.engines.frames.frame_identity`.
+        geometries: Any file ASE reads; extended XYZ keeps ``name``, ``charge``, ``spin`` (2S+1), ``source`` and
+            ``trajectory`` of each structure; see :func:`~pesx.engines.frames.frame_identity`.
         engine: What to label with.
         out: File of the labels (SQLite); continued if it exists and was made from the same structures.
-        n_workers: Worker processes, one thread each.
+        n_workers: Worker processes.
+        n_threads: Threads of each worker.
         force_limit: Structures with a force norm above this are not kept as labels, eV/angstrom.
+        energies_only: Whether to store energies without forces, which some engines then need not compute.
         console: Where progress is shown; none if not given.
 
     Raises:
@@ -126,27 +139,45 @@ def label_geometries(
     """
     if not force_limit > 0:
         raise ConfigError(f"Expected a force limit above 0 eV/angstrom, came {force_limit}. Give a positive number.")
-    tasks = _given_tasks(geometries, force_limit)
+    tasks = _given_tasks(geometries, None if energies_only else force_limit)
     plan_text = f"structures of {Path(geometries).name}, {len(tasks)} tasks, force limit {force_limit:g}"
-    return _run(tasks, engine, out, plan_text=plan_text, n_workers=n_workers, console=console)
+    return _run(tasks, engine, out, plan_text=plan_text, how=_How(n_workers, n_threads, energies_only, console))
 
 
-def _given_tasks(geometries: str | Path, force_limit: float, batch: int = 10) -> list[GivenTask]:
-    groups: dict[TaskMolecule, list[np.ndarray]] = {}
-    for index, atoms in enumerate(read_frames(geometries)):
-        numbers = tuple(int(number) for number in atoms.numbers)
-        name, charge, multiplicity = frame_identity(atoms, where=f"{geometries}, frame {index}")
-        same_name = [one for one in groups if one.name.partition("#")[0] == name]
-        match = [
-            one for one in same_name if (one.numbers, one.charge, one.multiplicity) == (numbers, charge, multiplicity)
-        ]
-        name = name if not same_name else f"{name}#{len(same_name) + 1}"
-        molecule = match[0] if match else TaskMolecule(name, "", numbers, charge, multiplicity)
-        groups.setdefault(molecule, []).append(np.asarray(atoms.positions, dtype=np.float64))
+@dataclass(frozen=True)
+class _How:
+    """What both kinds of run have in common."""
+
+    n_workers: int
+    n_threads: int
+    energies_only: bool
+    console: Console | None
+
+    def environment(self) -> dict[str, str]:
+        """Return what gives every worker its threads; one is the rule of a pool."""
+        if self.n_threads < 1:
+            raise ConfigError(f"Expected at least 1 thread, came {self.n_threads}. Give a positive number.")
+        if self.n_threads == 1:
+            return {}
+        # Threads that wait by spinning take the core that another worker or program needs.
+        return dict.fromkeys(_THREADS, str(self.n_threads)) | {"OMP_WAIT_POLICY": "passive"}
+
+
+def _given_tasks(geometries: str | Path, force_limit: float | None) -> list[GivenTask]:
+    groups: dict[tuple[TaskMolecule, str], list[GivenFrame]] = {}
+    for frame in given_frames(geometries):
+        groups.setdefault((frame.molecule, frame.source), []).append(frame)
     return [
-        GivenTask(molecule, start // batch, np.stack(positions[start : start + batch]), "given", force_limit)
-        for molecule, positions in groups.items()
-        for start in range(0, len(positions), batch)
+        GivenTask(
+            molecule,
+            start // _BATCH,
+            np.stack([frame.positions for frame in frames[start : start + _BATCH]]),
+            source,
+            force_limit,
+            tuple(frame.trajectory for frame in frames[start : start + _BATCH]),
+        )
+        for (molecule, source), frames in groups.items()
+        for start in range(0, len(frames), _BATCH)
     ]
 
 
@@ -169,16 +200,18 @@ def _run(
     out: str | Path,
     *,
     plan_text: str,
-    n_workers: int,
-    console: Console | None,
+    how: _How,
 ) -> Labelled:
     began = time.perf_counter()
+    if how.energies_only:
+        engine, plan_text = engine.without_forces(), f"{plan_text}, energies only"
     meta = {"level": engine.level, "engine": repr(engine), "plan": plan_text}
-    with LabelWriter(out, meta, notes=versions(*_PACKAGES)) as writer:
+    notes = versions(*_PACKAGES)
+    with LabelWriter(out, meta, notes=notes, energies_only=how.energies_only) as writer:
         done = writer.done()
         open_tasks = [task for task in tasks if task.key not in done]
         try:
-            unfinished = _work(open_tasks, engine, writer, n_all=len(tasks), n_workers=n_workers, console=console)
+            unfinished = _work(open_tasks, engine, writer, n_all=len(tasks), how=how)
         except InputError:  # another call is needed, which may not want to continue this file
             writer.discard()
             raise
@@ -198,16 +231,16 @@ def _work(
     writer: LabelWriter,
     *,
     n_all: int,
-    n_workers: int,
-    console: Console | None,
+    how: _How,
 ) -> list[tuple[str, str]]:
     """Do the tasks and store what they bring; return those to be tried another time, with the reason."""
     columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     unfinished = []
+    environment = dict(engine.environment()) | how.environment()
     pool: WorkPool[Task, tuple[list[Frame], float]]
     with (
-        Progress(*columns, console=console, disable=console is None) as progress,
-        WorkPool(partial(_timed, engine), n_workers=n_workers, environment=engine.environment()) as pool,
+        Progress(*columns, console=how.console, disable=how.console is None) as progress,
+        WorkPool(partial(_timed, engine), n_workers=how.n_workers, environment=environment) as pool,
     ):
         bar = progress.add_task("labels", total=n_all, completed=n_all - len(tasks))
         for index, result in pool.run(tasks):

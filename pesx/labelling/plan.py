@@ -12,6 +12,9 @@ from pesx.labelling.peptides import peptide_name, peptide_smiles
 SOURCES = ("embedded", "scanned", "distorted", "thermal", "simulated", "dynamics", "quenched")
 """How structures are made; the last two run on the engine."""
 
+ON_ENGINE = ("dynamics", "quenched")
+"""Sources that need the forces of the engine."""
+
 SIMULATED = "simulated"
 """The source that needs a model."""
 
@@ -96,6 +99,7 @@ class Plan:
         level: Level of theory for engines that compute more than one.
         seed: All geometries follow from it.
         force_limit: Structures with a force norm above this are not kept as labels, eV/angstrom.
+        energies_only: Whether labels are without forces, which some engines then need not compute.
         batch: Structures in one task, for the sources that are no trajectories.
         mix: Share of each source; the shares of all molecules.
         model: File of the model whose trajectories are ``simulated``.
@@ -110,6 +114,7 @@ class Plan:
     level: str | None = None
     seed: int = 0
     force_limit: float = 30.0
+    energies_only: bool = False
     batch: int = 20
     mix: Mapping[str, float] = field(
         default_factory=lambda: {
@@ -139,6 +144,11 @@ class Plan:
                 "Expected a model if and only if the simulated source has a share; give both `model` and "
                 "`simulated` in [mix], or neither."
             )
+        if self.energies_only and any(self.mix.get(source, 0.0) > 0 for source in ON_ENGINE):
+            raise ConfigError(
+                f"Expected no share for {' and '.join(ON_ENGINE)} in [mix] beside energies_only, for they need forces. "
+                "Leave them out of [mix]."
+            )
         names = [name for group in self.molecules for name in group.by_name()]
         if not names:
             raise ConfigError("Expected at least one [[molecules]].")
@@ -160,4 +170,4 @@ def read_plan(path: str | Path) -> Plan:
     return from_table(Plan, read_toml(path))
 
 
-__all__ = ["SIMULATED", "SOURCES", "Dynamics", "Molecules", "Plan", "Relaxations", "read_plan"]
+__all__ = ["ON_ENGINE", "SIMULATED", "SOURCES", "Dynamics", "Molecules", "Plan", "Relaxations", "read_plan"]

@@ -17,11 +17,14 @@ import numpy.typing as npt
 
 from pesx.errors import InputError
 
-FORMAT = 1
-"""Version of the tables below."""
+FORMAT = 2
+"""Newest version of the tables below; from 2 on, labels may lack forces."""
+
+_WITH_FORCES = 1
+"""Version of files whose labels all have forces."""
 
 LABELLED = "ok"
-"""Outcome of a frame that has an energy and forces; any other outcome is the reason why it has none to offer."""
+"""Outcome of a frame that has the label asked for; any other outcome is the reason why it has none to offer."""
 
 _MOST_DEATHS = 2
 """A task that killed its worker this often would kill the next one too."""
@@ -61,7 +64,7 @@ class Frame:
         trajectory: Frames with the same text are correlated: hold them out together.
         temperature: K, NaN where it has no meaning.
         energy: eV, NaN if refused.
-        forces: eV/angstrom, (N, 3), None if refused.
+        forces: eV/angstrom, (N, 3), None if refused or not asked for.
         outcome: ``"ok"``, or why there is no label to train on.
     """
 
@@ -147,8 +150,8 @@ class LabelStore:
         """Return all labelled frames of a molecule, oldest first.
 
         Returns:
-            Arrays ``positions`` (K, N, 3) in angstrom, ``energy`` (K,) in eV, ``forces`` (K, N, 3) in eV/angstrom,
-            ``source`` (K,) and ``trajectory`` (K,) of str, ``temperature`` (K,) in K.
+            Arrays ``positions`` (K, N, 3) in angstrom, ``energy`` (K,) in eV, ``forces`` (K, N, 3) in eV/angstrom and masked
+            where only the energy was asked for, ``source`` (K,) and ``trajectory`` (K,) of str, ``temperature`` (K,) in K.
         """
         query = (
             "SELECT positions, energy, forces, source, COALESCE(temperature, 'nan'), trajectory FROM frames"
@@ -159,10 +162,14 @@ class LabelStore:
         if not size:
             raise InputError(f"Expected the number of a molecule in {self._path}, came {molecule_id}.")
         shape = (len(rows), size[0], 3)
+        no_forces, lacks = np.full(shape[1:], np.nan), np.array([row[2] is None for row in rows], dtype=bool)
+        forces = np.array([no_forces if row[2] is None else _array(row[2]) for row in rows], dtype=np.float64)
         return {
             "positions": np.array([_array(row[0]) for row in rows], dtype=np.float64).reshape(shape),
             "energy": np.array([row[1] for row in rows], dtype=np.float64),
-            "forces": np.array([_array(row[2]) for row in rows], dtype=np.float64).reshape(shape),
+            "forces": np.ma.masked_array(forces.reshape(shape), mask=np.broadcast_to(lacks[:, None, None], shape))
+            if lacks.any()
+            else forces.reshape(shape),
             "source": np.array([row[3] for row in rows], dtype=np.str_),
             "temperature": np.array([float(row[4]) for row in rows], dtype=np.float64),
             "trajectory": np.array([row[5] for row in rows], dtype=np.str_),
@@ -198,19 +205,23 @@ class LabelWriter:
         path: File to make or to continue.
         meta: Facts that must be equal when a file is continued: level of theory, engine, plan.
         notes: Facts that may differ between runs, such as versions.
+        energies_only: Whether labels have no forces.
 
     Raises:
         InputError: The file exists and was made with other settings, or by something else.
     """
 
-    def __init__(self, path: str | Path, meta: Mapping[str, str], *, notes: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: str | Path, meta: Mapping[str, str], *, notes: Mapping[str, str], energies_only: bool = False
+    ) -> None:
         self._path = Path(path)
         if self._path.is_dir():
             raise InputError(f"Expected a file for the labels, came the folder {self._path}. Name a file in it.")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(self._path, timeout=60.0, isolation_level=None)
         try:
-            self._open({"format": str(FORMAT), "energy_unit": "eV", "length_unit": "angstrom", **meta}, notes)
+            version = str(FORMAT if energies_only else _WITH_FORCES)
+            self._open({"format": version, "energy_unit": "eV", "length_unit": "angstrom", **meta}, notes)
         except BaseException:
             self._connection.close()
             raise

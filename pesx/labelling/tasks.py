@@ -88,9 +88,9 @@ class SamplingTask:
         template = make_template(self.molecule.name, self.molecule.smiles)
         rng = np.random.default_rng([self.plan.seed, zlib.crc32(self.key.encode())])
         bind = _Binder(engine, self.molecule)
-        limit = self.plan.force_limit
+        limit = None if self.plan.energies_only else self.plan.force_limit
         if self.source in ("thermal", SIMULATED):
-            return list(_label(bind, self._unlabelled_dynamics(template, rng), force_limit=limit))
+            return list(_label(bind, self._unlabelled_dynamics(template, rng), limit=limit))
         if self.source == "dynamics":
             return list(self._engine_dynamics(template, rng, bind()))
         if self.source == "quenched":
@@ -100,7 +100,7 @@ class SamplingTask:
             Frame(make(template, rng), self.source, trajectory=f"{self.key}#{index:02d}")
             for index in range(self.n_frames)
         )
-        return list(_label(bind, drafts, force_limit=limit))
+        return list(_label(bind, drafts, limit=limit))
 
     def _unlabelled_dynamics(self, template: Template, rng: Generator) -> Iterator[Frame]:
         """Yield frames of a trajectory on a surface that is cheaper than the engine's."""
@@ -164,14 +164,16 @@ class GivenTask:
         number: Of this task among those of the same molecule.
         positions: Angstrom, (K, N, 3).
         source: How they were made.
-        force_limit: Largest force norm of a label, eV/angstrom.
+        force_limit: Largest force norm of a label, eV/angstrom; None for labels without forces.
+        trajectories: For each structure, what those that resemble it for a common origin share; empty where it has none.
     """
 
     molecule: TaskMolecule
     number: int
     positions: FloatArray
     source: str
-    force_limit: float
+    force_limit: float | None
+    trajectories: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -180,11 +182,12 @@ class GivenTask:
 
     def run(self, engine: Engine) -> list[Frame]:
         """Return the frames, refused ones included."""
+        origins = self.trajectories or ("",) * len(self.positions)
         drafts = (
-            Frame(positions, self.source, trajectory=f"{self.key}#{index:02d}")
-            for index, positions in enumerate(self.positions)
+            Frame(positions, self.source, trajectory=origin or f"{self.key}#{index:02d}")
+            for index, (positions, origin) in enumerate(zip(self.positions, origins, strict=True))
         )
-        return list(_label(_Binder(engine, self.molecule), drafts, force_limit=self.force_limit))
+        return list(_label(_Binder(engine, self.molecule), drafts, limit=self.force_limit))
 
 
 @dataclass(frozen=True)
@@ -217,15 +220,19 @@ def _outcome(forces: FloatArray, force_limit: float) -> str:
     return LABELLED if not largest > force_limit else f"force above {force_limit:g} eV/angstrom"
 
 
-def _label(bind: Callable[[], Evaluate], drafts: Iterable[Frame], *, force_limit: float) -> Iterator[Frame]:
-    """Label each draft from scratch; a refusal becomes the frame's outcome."""
+def _label(bind: _Binder, drafts: Iterable[Frame], *, limit: float | None) -> Iterator[Frame]:
+    """Label each draft, without forces if they have no limit; a refusal becomes the frame's outcome."""
+    shared = bind() if bind.engine.shares_state else None
     for draft in drafts:
         try:
-            energy, forces = bind()(draft.positions)
+            energy, forces = (shared or bind())(draft.positions)
         except EngineError as error:
             yield replace(draft, outcome=str(error))
         else:
-            yield replace(draft, energy=energy, forces=forces, outcome=_outcome(forces, force_limit))
+            if limit is None:
+                yield replace(draft, energy=energy)
+            else:
+                yield replace(draft, energy=energy, forces=forces, outcome=_outcome(forces, limit))
 
 
 def _until_refused(frames: Iterator[Frame], start: FloatArray, task: SamplingTask) -> Iterator[Frame]:

@@ -134,7 +134,7 @@ def test_energies_alone_and_where_frames_come_from(tmp_path: Path) -> None:
     assert (done.n_labels, done.n_done) == (7, 2)
     ((_, frames),) = _read(tmp_path / "a.db")
     assert np.isfinite(frames["energy"]).all()
-    assert np.isnan(frames["forces"]).all()
+    assert frames["forces"].mask.all()
     assert set(zip(frames["source"], frames["trajectory"], strict=True)) == {("thermal", "t")}
     with pytest.raises(InputError, match="Choose another file"):
         label_geometries(tmp_path / "some.extxyz", XtbEngine(), tmp_path / "a.db")

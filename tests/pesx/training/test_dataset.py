@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pesx.errors import InputError
+from pesx.labelling.store import LABELLED, Frame, LabelStore, LabelWriter
 from pesx.training.dataset import load, merge, without_hot_frames
 
 
@@ -129,3 +130,15 @@ def test_hot_frames_are_left_out():
     source.arrays["forces"][1, 0] = [30.0, 0.0, 0.0]
     kept = without_hot_frames(load(source), 20.0)
     np.testing.assert_array_equal(kept.molecules[0].energy, [0.0, 2.0, 3.0])
+
+
+def test_stored_labels_without_forces_are_energies_alone(tmp_path):
+    with LabelWriter(
+        tmp_path / "labels.db", {"level": "toy", "engine": "toy", "plan": ""}, notes={}, energies_only=True
+    ) as w:
+        water = w.add_molecule("water", np.array([8, 1, 1]), charge=0, multiplicity=1, smiles="O")
+        w.add_task("one", water, [Frame(np.eye(3), "given", "a", energy=-1.0)], outcome=LABELLED, seconds=0.0)
+    with LabelStore(tmp_path / "labels.db") as store:
+        (molecule,) = load(store).molecules
+    assert molecule.has_energy.tolist() == [True]
+    assert molecule.has_forces.tolist() == [False]
