@@ -1,5 +1,6 @@
 """Frames ready for the network: neighbour pairs found once, batches cut from one compact table."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -107,20 +108,30 @@ class FrameTable:
     def __len__(self) -> int:
         return len(self.molecule)
 
-    def order(self, *, seed: int, epoch: int, together: int) -> NDArray[np.int64]:
+    def order(self, *, seed: int, epoch: int, together: int, target_share: float = 0.0) -> NDArray[np.int64]:
         """Return the order of frames in one pass through the data.
 
         Args:
             seed: Of the training.
             epoch: Number of the pass.
             together: So many frames of a molecule with relative energies follow each other, to be compared.
+            target_share: Frames of the first level come as often as it takes for them to be at least this part of the pass;
+                0 for once.
         """
-        order = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(len(self))
-        place = np.arange(len(self))
+        frames = self._with_share(target_share)
+        order = frames[np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(len(frames))]
+        place = np.arange(len(order))
         for molecule in np.unique(self.molecule[self._is_relative]):
             mine = np.flatnonzero(self.molecule[order] == molecule)
             place[mine] = np.repeat(mine[::together], together)[: len(mine)]
         return order[np.argsort(place, kind="stable")]
+
+    def _with_share(self, target_share: float) -> NDArray[np.int64]:
+        is_target = self._level == 0
+        n_target, n_other = int(is_target.sum()), int((~is_target).sum())
+        # Not rounded up for what is noise of the division.
+        times = math.ceil(target_share / (1 - target_share) * n_other / n_target - 1e-9) if n_target else 1
+        return np.repeat(np.arange(len(self)), np.where(is_target, max(1, times), 1))
 
     def packed(self, order: NDArray[np.int64], *, batch_frames: int, batch_pairs: int) -> Iterator[NDArray[np.int64]]:
         """Cut an order of frames into batches within both limits; a frame with too many pairs comes alone."""

@@ -24,6 +24,8 @@ class TrainingSettings:
         score_probes: Random vectors per step for the divergence in it.
         batch_frames: Most frames in a batch.
         batch_pairs: Most atom pairs in a batch; a frame that would exceed it goes into the next one.
+        target_share: Least part of the frames in a pass that is of the target level, beside other levels: its frames come
+            several times. 0 to take every frame once.
         n_steps: Optimiser steps, 0 for no limit.
         time_budget_s: Time for training, s, 0 for no limit. The learning rate reaches zero when it is spent.
         learning_rate: Peak of the schedule.
@@ -48,6 +50,7 @@ class TrainingSettings:
     score_probes: int = 1
     batch_frames: int = 8
     batch_pairs: int = 4096
+    target_share: float = 0.0
     n_steps: int = 0
     time_budget_s: float = 0.0
     learning_rate: float = 2e-3
@@ -73,6 +76,8 @@ class TrainingSettings:
         for name in ("ema_decay", "validation_fraction"):
             if not 0 < getattr(self, name) < 1:
                 raise ConfigError(f"Expected {name} between 0 and 1, came {getattr(self, name)!r}. Give a fraction.")
+        if not 0 <= self.target_share < 1:
+            raise ConfigError(f"Expected target_share from 0 to below 1, came {self.target_share!r}. Give a fraction.")
         if self.objective not in OBJECTIVES:
             raise ConfigError(f"Expected objective among {', '.join(OBJECTIVES)}, came {self.objective!r}. Choose one.")
         if not (self.n_steps or self.time_budget_s):

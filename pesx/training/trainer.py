@@ -7,8 +7,9 @@ randomness: on CPU a run that was killed and continued ends with the weights of 
 import copy
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,14 @@ from pesx.errors import ConfigError, InputError, WrongFolderError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.model import So3krates, So3kratesSettings
 from pesx.training.card import model_card
-from pesx.training.dataset import Dataset, without_hot_frames
-from pesx.training.evaluate import Errors, errors_of, evaluate, references_above
-from pesx.training.frames import FrameTable
+from pesx.training.dataset import Dataset
+from pesx.training.evaluate import Errors, errors_of, evaluate
 from pesx.training.muon import make_optimisers
+from pesx.training.prepare import Prepared, prepare
 from pesx.training.progress import Reporter
-from pesx.training.reference import References, fit_references
 from pesx.training.resume import Position, Trained, load_state, save_state
 from pesx.training.schedule import ema_decay, learning_rate, progress
 from pesx.training.settings import TrainingSettings
-from pesx.training.split import split
 from pesx.training.step import LossStep, make_loss_step
 
 STATE = "state.safetensors"
@@ -53,18 +52,6 @@ FREE = ("n_steps", "time_budget_s", "validate_every", "checkpoint_every_s", "com
 
 MOST_SKIPPED = 100
 """Training stops after so many gradients that were not finite."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What training works on: the frames, cut in two, and their references by level, the target level first."""
-
-    training: Dataset
-    validation: Dataset
-    references: dict[str, References]
-    table: FrameTable
-    validation_table: FrameTable
-    digest: str
 
 
 def train(
@@ -115,6 +102,8 @@ def train(
     prepared = prepare(settings, data, start, target, validation=validation)
     run = _Run(settings, prepared, folder, start)
     run.restore()
+    if run.is_finished(tests or ()):
+        return folder / MODEL
     with Reporter(folder / CURVES, run.at.step) as reporter:
         reporter.say(
             f"{len(prepared.table)} frames for training, {len(prepared.validation_table)} for validation, "
@@ -122,76 +111,6 @@ def train(
         )
         run.advance(reporter)
     return run.finish(tests or {})
-
-
-def prepare(
-    settings: TrainingSettings,
-    data: Dataset,
-    start: So3krates | None = None,
-    target: str | None = None,
-    *,
-    validation: Dataset | None = None,
-) -> Prepared:
-    """Split the frames, fit the references and find the neighbours; the same settings always give the same result.
-
-    Args:
-        settings: Of the training.
-        data: Labelled frames.
-        start: Model whose references are kept at levels that it has, because its weights stand above them; None to fit all.
-        target: See :func:`train`.
-        validation: See :func:`train`.
-    """
-    levels = _levels(data, target)
-    training = without_hot_frames(data, settings.max_force)
-    if validation is None:
-        training, validation = split(training, settings.validation_fraction, seed=settings.seed)
-    validation = validation.at(levels[0])
-    _check_validation(validation, training)
-    known = _with_energies(training, validation)
-    found = fit_references(known) if start is None else references_above(start, known)
-    references = {level: found[level] for level in levels}
-    cutoff = settings.model.cutoff
-    return Prepared(
-        training=training,
-        validation=validation,
-        references=references,
-        table=FrameTable(training, references, cutoff=cutoff, large_force=settings.loss.large_force),
-        validation_table=FrameTable(validation, references, cutoff=cutoff, large_force=settings.loss.large_force),
-        digest=data.digest(),
-    )
-
-
-def _levels(data: Dataset, target: str | None) -> tuple[str, ...]:
-    """Return all levels of the data, the target first."""
-    if target is None:
-        if len(data.levels) > 1:
-            raise ConfigError(
-                f"Expected a target beside labels at several levels of theory, came none. Name the level that the model is to "
-                f"answer with, out of {', '.join(map(repr, data.levels))}."
-            )
-        return data.levels
-    data.at(target)
-    return (target, *(level for level in data.levels if level != target))
-
-
-def _check_validation(validation: Dataset, training: Dataset) -> None:
-    if not any(molecule.has_energy.any() or molecule.has_forces.any() for molecule in validation.molecules):
-        raise InputError(
-            "Expected labels of some frames for validation, came none: nothing would tell good weights from bad ones. Give "
-            "labelled frames for validation apart from the data."
-        )
-    strange = sorted(set(validation.elements) - set(training.elements))
-    if strange:
-        raise InputError(
-            f"Expected only the elements of the training, {training.elements}, in the frames for validation; came {strange}. "
-            "Leave out the molecules with these."
-        )
-
-
-def _with_energies(training: Dataset, validation: Dataset) -> Dataset:
-    """Add the frames for validation at levels where training has no absolute energies, to set the zero of energies alone."""
-    known = {one.level for one in training.molecules if one.has_energy.any() and not one.is_relative}
-    return Dataset((*training.molecules, *(one for one in validation.molecules if one.level not in known)))
 
 
 def score(errors: Errors) -> float:
@@ -206,6 +125,8 @@ def identity(settings: TrainingSettings) -> dict[str, Any]:
     if settings.objective == "labels":
         # States written before there was a choice go on.
         del table["objective"], table["score_probes"]
+    if not settings.target_share:
+        del table["target_share"]
     return nested | {name: value for name, value in table.items() if name not in FREE}
 
 
@@ -265,7 +186,6 @@ class _Run:
             model.set_reference_energies(references.energies, index)
         optimisers = make_optimisers(model, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.trained = Trained(model, copy.deepcopy(model), optimisers)
-        self.loss_step: LossStep = make_loss_step(model, settings, prepared.table)
         # The held-out frames are named too: they are what a resumed training must not have seen.
         held_out = prepared.validation.digest()
         self._start = "random weights" if start is None else checkpoint.model_hash(start)
@@ -282,6 +202,18 @@ class _Run:
         is_mild = prepared.validation_table.weight[order] > _MILD
         chosen = order[is_mild] if is_mild.any() else order
         self._validation_frames = np.sort(chosen[: settings.validation_frames])
+
+    @cached_property
+    def loss_step(self) -> LossStep:
+        """From frames to their loss; compiling it takes long, and a training that is over needs none."""
+        return make_loss_step(self.trained.model, self.settings, self.prepared.table)
+
+    def is_finished(self, tests: Collection[str]) -> bool:
+        """Return whether nothing is left to do: the steps are made, and the model is written with its errors on the tests."""
+        path = self.folder / MODEL
+        if progress(self.settings, self.at.step, self.at.elapsed) < 1 or not path.exists():
+            return False
+        return set(tests) <= checkpoint.load(path)[1]["errors"].keys()
 
     def restore(self) -> None:
         """Continue from the state in the folder, if there is one."""
@@ -332,7 +264,12 @@ class _Run:
         """Go through the data without end, from where the run stands; the place is moved on by :meth:`_step`."""
         settings, table, at = self.settings, self.prepared.table, self.at
         while True:
-            order = table.order(seed=settings.seed, epoch=at.epoch, together=settings.batch_frames)
+            order = table.order(
+                seed=settings.seed,
+                epoch=at.epoch,
+                together=settings.batch_frames,
+                target_share=settings.target_share,
+            )
             cut = table.packed(order, batch_frames=settings.batch_frames, batch_pairs=settings.batch_pairs)
             yield from islice(cut, at.batch, None)
             at.epoch, at.batch = at.epoch + 1, 0

@@ -31,6 +31,7 @@ def train_by_recipe(
     *,
     resume: bool = False,
     tests: Mapping[str, Dataset] | None = None,
+    elsewhere: Mapping[str, Path] | None = None,
 ) -> Path:
     """Run all stages of a recipe and write its model, with its card, to ``model.safetensors`` in a folder.
 
@@ -41,6 +42,7 @@ def train_by_recipe(
         out_folder: Made if it does not exist; every stage has a folder in it.
         resume: Go on with what was begun in this folder.
         tests: Further frames, by name, whose errors go into the cards.
+        elsewhere: See :class:`Stages`.
 
     Returns:
         The model file.
@@ -48,10 +50,11 @@ def train_by_recipe(
     Raises:
         ConfigError: There is no such recipe, or no cheap frames for one that needs them.
         InputError: See :func:`pesx.training.trainer.train`.
+        WrongFolderError: A folder holds another training.
     """
     if recipe not in RECIPES:
         raise ConfigError(f"Expected a recipe out of {', '.join(RECIPES)}; came {recipe!r}.")
-    stages = Stages(settings, Path(out_folder), resume=resume, tests=tests)
+    stages = Stages(settings, Path(out_folder), resume=resume, tests=tests, elsewhere=elsewhere)
     return stages.finish(recipe, RECIPES[recipe](stages, labels))
 
 

@@ -10,13 +10,24 @@ from typing import Any
 from pesx.training.dataset import Dataset, without_labels
 from pesx.training.recipes.recipe import Labels, Stages
 
+SAMPLES = "score matching"
+"""Stands for the level of theory of samples, whose labels are not looked at."""
+
 
 def asteroid_unlabelled(stages: Stages, labels: Labels) -> Mapping[str, Any]:
     """Match the score of the cheap frames, whose labels are not looked at, then train on the accurate ones."""
     cheap = without_labels(labels.need_cheap("asteroid-unlabelled"))
-    level = labels.accurate.levels[0]
-    samples = Dataset(tuple(replace(molecule, level=level) for molecule in cheap.molecules))
     settings = replace(stages.settings.of("pretrain"), objective="score")
-    pretrained = stages.train("pretrain", samples, settings=settings, validation=labels.accurate)
+    judges = labels.accurate if labels.judges is None else labels.judges
+    pretrained = stages.train("pretrain", _at_own_level(cheap), settings=settings, validation=_at_own_level(judges))
     stages.train("finetune", labels.accurate, start=pretrained)
     return {}
+
+
+def _at_own_level(data: Dataset) -> Dataset:
+    """Return the frames at a level of their own.
+
+    The samples leave the zero of the network's energies open, so the accurate level must be new to the next stage, which
+    then fits the reference energies to what the network leaves.
+    """
+    return Dataset(tuple(replace(molecule, level=SAMPLES) for molecule in data.molecules))

@@ -63,10 +63,12 @@ class Labels:
     Attributes:
         accurate: Few frames at the level that matters.
         cheap: Many frames of another level, or without labels; None if there are none.
+        judges: Accurate frames that choose the weights of a training without labels; None for all accurate ones.
     """
 
     accurate: Dataset
     cheap: Dataset | None = None
+    judges: Dataset | None = None
 
     def need_cheap(self, recipe: str) -> Dataset:
         """Return the cheap frames.
@@ -87,15 +89,25 @@ class Stages:
         folder: Where the folders of the stages go.
         resume: Whether stages may go on that were begun before.
         tests: Frames, by name, whose errors go into the cards of the stages at their level.
+        elsewhere: Folders, by name of the stage, of stages that several recipes have in common. What was finished there is
+            taken, what was begun goes on; it must be the same training.
     """
 
     def __init__(
-        self, settings: RecipeSettings, folder: Path, *, resume: bool, tests: Mapping[str, Dataset] | None = None
+        self,
+        settings: RecipeSettings,
+        folder: Path,
+        *,
+        resume: bool,
+        tests: Mapping[str, Dataset] | None = None,
+        elsewhere: Mapping[str, Path] | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self._resume = resume
         self._tests = dict(tests or {})
+        self._elsewhere = dict(elsewhere or {})
+        self._latest: Path | None = None
         self.done: list[str] = []
 
     def train(self, name: str, data: Dataset, **further: Any) -> So3krates:
@@ -105,14 +117,18 @@ class Stages:
             name: Of the stage; its folder has the number before it.
             data: See :func:`pesx.training.trainer.train`, as for everything else.
             further: More for that function.
+
+        Raises:
+            WrongFolderError: A stage that lies elsewhere is another training.
         """
-        folder = self.folder / f"{len(self.done) + 1}-{name}"
-        self.done.append(folder.name)
+        own = f"{len(self.done) + 1}-{name}"
+        self.done.append(own)
+        folder, resume = self._elsewhere.get(name, self.folder / own), self._resume or name in self._elsewhere
         settings = further.pop("settings", self.settings.of(name))
         # A stage at another level than that of the tests has nothing to say of them.
         tests = {test: frames for test, frames in self._tests.items() if set(frames.levels) <= set(data.levels)}
-        path = train(settings, data, folder, resume=self._resume, tests=tests, **further)
-        return checkpoint.load(path)[0]
+        self._latest = train(settings, data, folder, resume=resume, tests=tests, **further)
+        return checkpoint.load(self._latest)[0]
 
     def finish(self, recipe: str, facts: Mapping[str, Any]) -> Path:
         """Write the model of the last stage to the folder of the recipe.
@@ -121,8 +137,9 @@ class Stages:
             recipe: Its name, for the card.
             facts: What else the card is to say.
         """
-        model, card = checkpoint.load(self.folder / self.done[-1] / MODEL)
+        model, card = checkpoint.load(self._latest)
         path = self.folder / MODEL
+        self.folder.mkdir(parents=True, exist_ok=True)
         checkpoint.save(path, model, {**card, "recipe": {"name": recipe, "stages": self.done, **facts}})
         return path
 

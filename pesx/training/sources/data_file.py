@@ -34,7 +34,22 @@ def read_data_file(path: str | Path) -> Dataset:
         files = [_completed(one, path.parent) for one in settings.files]
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    datasets = [read_file(one, settings.level) for one in files]
+    return _read_files(files, settings.level)
+
+
+def read_data(settings: DataSettings, folder: str | Path) -> Dataset:
+    """Return the frames of all files that settings name; relative paths start from a folder.
+
+    Raises:
+        ConfigError: A setting is missing or out of range; nothing was read.
+        InputError: A file cannot be read, or its labels cannot be used.
+        MissingExtraError: A format needs a package that is not installed.
+    """
+    return _read_files([_completed(one, Path(folder)) for one in settings.files], settings.level)
+
+
+def _read_files(files: list[FileSettings], level: str) -> Dataset:
+    datasets = [read_file(one, level) for one in files]
     _require_one_zero(files, datasets)
     return merge(datasets)
 

@@ -1,0 +1,24 @@
+from dataclasses import replace
+
+import pytest
+
+from pesx.errors import WrongFolderError
+from pesx.so3krates import checkpoint
+from pesx.training.recipes import train_by_recipe
+from pesx.training.trainer import CURVES, MODEL
+
+
+def test_a_recipe_goes_on_where_it_was_stopped(settings, labels, tmp_path):
+    whole = train_by_recipe("asteroid", settings, labels, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    short = replace(settings, stages={"pretrain": {"n_steps": 9}, "finetune": {"n_steps": 3}})
+    train_by_recipe("asteroid", short, labels, broken)
+    (broken / MODEL).unlink()
+    with pytest.raises(WrongFolderError):
+        train_by_recipe("asteroid", settings, labels, broken)
+    first = (broken / "2-pretrain" / CURVES).read_text()
+    resumed = train_by_recipe("asteroid", settings, labels, broken, resume=True)
+    assert (broken / "2-pretrain" / CURVES).read_text() == first
+    (one, card), (other, _) = checkpoint.load(whole), checkpoint.load(resumed)
+    assert one.settings == other.settings
+    assert 0 < card["recipe"]["bias"]["effective_share"] <= 1
