@@ -101,6 +101,7 @@ def _table(frames: Frames) -> FrameTable:
     n_frames = len(frames.positions)
     molecule = MoleculeFrames(
         name="molecule",
+        level="benchmark",
         numbers=frames.numbers.astype(np.int64),
         charge=0,
         multiplicity=1,
@@ -109,9 +110,10 @@ def _table(frames: Frames) -> FrameTable:
         forces=frames.forces.astype(np.float32),
         temperature=np.full(n_frames, np.nan),
         trajectory=np.arange(n_frames),
+        force_weight=np.ones((n_frames, len(frames.numbers)), dtype=np.float32),
     )
     zero = References(dict.fromkeys(NETWORK.elements, 0.0), 0)
-    return FrameTable(Dataset("benchmark", (molecule,)), zero, cutoff=CUTOFF)
+    return FrameTable(Dataset((molecule,)), {"benchmark": zero}, cutoff=CUTOFF)
 
 
 if __name__ == "__main__":
