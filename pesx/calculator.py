@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from ase import Atoms
@@ -12,11 +12,17 @@ from pesx.errors import ConfigError, InputError
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates.checkpoint import load
 
+UNCERTAINTY = "energy_uncertainty"
+"""Key of the standard deviation of the energy among the results."""
+
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class PesxCalculator(Calculator):  # type: ignore[misc]
     """Energy (eV) and forces (eV/angstrom) of molecules in vacuum, for anything that speaks ASE.
+
+    With a model whose uncertainty is calibrated, ``get_property("energy_uncertainty", atoms)`` is the standard deviation of the
+    energy, eV. It is computed only when asked for; see :meth:`LearnedPotential.uncertainty` for that of energy differences.
 
     Args:
         model: A model file; None for the model that comes with pesx.
@@ -31,7 +37,7 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
         ConfigError: The precision is unknown, or the model has no long-range part that could be cut off.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012  ASE has it on the class, but it depends on the model
 
     def __init__(
         self,
@@ -51,6 +57,8 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
         self._model, self.card = load(model)
         if long_range_cutoff is not None:
             self._model = self._model.with_long_range_cutoff(long_range_cutoff)
+        if self._model.uncertainty is not None:
+            self.implemented_properties = [*type(self).implemented_properties, UNCERTAINTY]
         self._charge, self._multiplicity = charge, multiplicity
         self._potentials: dict[tuple[tuple[int, ...], int, int], LearnedPotential] = {}
 
@@ -71,11 +79,14 @@ class PesxCalculator(Calculator):  # type: ignore[misc]
                 f"Expected a molecule in vacuum, came pbc={self.atoms.pbc.tolist()}; set atoms.pbc = False."
             )
         positions = torch.tensor(self.atoms.positions, dtype=self._dtype)[None]
-        found = self._bind(self.atoms)(positions)
+        potential = self._bind(self.atoms)
+        found = potential(positions)
         self.results: dict[str, Any] = {
             "energy": float(found.energy[0]),
             "forces": found.forces[0].double().numpy(),
         }
+        if UNCERTAINTY in properties:
+            self.results[UNCERTAINTY] = float(potential.uncertainty(positions)[0])
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """Return what has changed since the last evaluation; charge and multiplicity in ``atoms.info`` count too."""

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,9 +13,12 @@ from rich.console import Console
 from pesx.cli.amounts import read_energy
 from pesx.cli.report import Listing
 from pesx.cli.streams import put
-from pesx.errors import ConfigError
+from pesx.errors import ConfigError, InputError
 from pesx.landscape.store import RunStore
+from pesx.molecule import Molecule
+from pesx.potentials.learned import LearnedPotential
 from pesx.settings import read_settings
+from pesx.so3krates import checkpoint
 
 _PIPE_WIDTH = 200
 """Columns where there is no terminal to ask."""
@@ -25,12 +29,20 @@ def run(arguments: Namespace) -> int:
     if arguments.n is not None and arguments.n < 1:
         raise ConfigError(f"Expected -n of at least 1; came {arguments.n}. Leave it out for all minima.")
     folder = Path(arguments.run)
+    if arguments.model is not None and not arguments.uncertainty:
+        raise ConfigError(f"Expected --model beside --uncertainty only; came {arguments.model!r}. Leave it out.")
     with RunStore.read(folder) as store, store.snapshot():
         minima, reduced = store.minima(), store.energy_unit != "eV"
-    window = read_settings(folder).energy_window
+        molecule, digest = store.molecule, store.meta.get("model", "")
+    settings = read_settings(folder)
+    window = settings.energy_window
     if arguments.window is not None:
         window = read_energy(arguments.window, is_reduced=reduced, name="--window")
     listing = Listing.of(minima, window=window, is_reduced=reduced)
+    if arguments.uncertainty:
+        potential = _model_of_the_run(arguments.model or settings.model, molecule, digest)
+        positions = minima.positions[listing.rows[: arguments.n]]
+        listing = replace(listing, uncertainty=potential.uncertainty(positions, positions[:1]).tolist())
     if arguments.json:
         unit = "reduced" if reduced else "eV"
         content = {
@@ -44,6 +56,22 @@ def run(arguments: Namespace) -> int:
         return 0
     put(_text(listing, arguments.n))
     return 0
+
+
+def _model_of_the_run(path: str | None, molecule: Molecule, digest: str) -> LearnedPotential:
+    """Return the potential that found the minima, from a file that may have been calibrated since."""
+    if not digest:
+        raise ConfigError(
+            "Expected a run with a model for --uncertainty; came one with another potential. Leave it out."
+        )
+    network, _ = checkpoint.load(path)
+    came = checkpoint.model_hash(network)
+    if came != digest:
+        raise InputError(
+            f"Expected the model that the run was made with ({digest[:12]}); came one with the hash {came[:12]}. Give that "
+            "model, calibrated, with --model."
+        )
+    return LearnedPotential(network, molecule.numbers, charge=molecule.charge, multiplicity=molecule.multiplicity)
 
 
 def _text(listing: Listing, n: int | None) -> str:

@@ -151,6 +151,12 @@ def _minima(commands: "_Commands[_Parser]") -> _Parser:
     parser.add_argument("run", metavar="RUN", help="run folder")
     parser.add_argument("--window", metavar="E", help="height above the lowest, such as 5kcal/mol (that of the run)")
     parser.add_argument("-n", type=_whole, dest="n", metavar="N", help="only the N lowest")
+    parser.add_argument(
+        "--uncertainty", action="store_true", help="add that of each height above the lowest; needs a calibrated model"
+    )
+    parser.add_argument(
+        "--model", metavar="FILE", help="with --uncertainty: the model of the run, calibrated (that of the run)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -238,8 +244,11 @@ def _model(commands: "_Commands[_Parser]") -> _Parser:
         "  pesx model import so3lr params.pkl --out so3lr.safetensors    weights of SO3LR, from its package\n"
         "  pesx model info so3lr.safetensors --json\n"
         "  pesx model export so3lr.safetensors --out so3lr.pt2 --dtype float64 --device cpu    runs without pesx\n"
+        "  pesx model calibrate model.safetensors --data labels.db --held-out unseen.db --test other.db \\\n"
+        "      --out model2.safetensors    the model with an uncertainty\n"
     )
-    parser = _command(commands, "model", "import or export a model, or say what is in a model file", epilog=epilog)
+    text = "import, export or calibrate a model, or say what is in a model file"
+    parser = _command(commands, "model", text, epilog=epilog)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
     bring = _command(actions, "import", "turn the parameters of another program into a model file")
     bring.add_argument("kind", metavar="so3lr", help="what the parameters are of")
@@ -257,7 +266,31 @@ def _model(commands: "_Commands[_Parser]") -> _Parser:
         "--device", default="cpu", metavar="DEVICE", help="where the program is to run: cpu, cuda (cpu)"
     )
     export.add_argument("--json", action="store_true", help="print what the program takes and gives as JSON")
+    _calibrate(actions)
     return parser
+
+
+def _calibrate(actions: "_Commands[_Parser]") -> None:
+    calibrate = _command(actions, "calibrate", "give a model an uncertainty of its energies; energies stay as they are")
+    calibrate.add_argument("file", metavar="FILE", help="the model file")
+    calibrate.add_argument(
+        "--data", required=True, action="append", metavar="LABELS.db", help="what it was trained on; repeatable"
+    )
+    calibrate.add_argument(
+        "--held-out",
+        required=True,
+        action="append",
+        metavar="UNSEEN.db",
+        help="labels it was not trained on, which set the scale; repeatable",
+    )
+    calibrate.add_argument(
+        "--test", action="append", default=[], metavar="TEST.db", help="further labels to judge it by; repeatable"
+    )
+    calibrate.add_argument("--level", metavar="TEXT", help="level of theory of the labels in extxyz files")
+    calibrate.add_argument(
+        "--out", required=True, metavar="FILE.safetensors", help="the model file with an uncertainty"
+    )
+    calibrate.add_argument("--json", action="store_true", help="print how it compares with the errors as JSON")
 
 
 def _plugins(commands: "_Commands[_Parser]") -> _Parser:

@@ -27,11 +27,13 @@ class Listing:
         minima: All minima of the run.
         rows: Numbers of those listed, by energy.
         is_reduced: Whether energies have no unit.
+        uncertainty: Of the height of each above the lowest, eV, for the first of them or all; None where not asked for.
     """
 
     minima: StoredMinima
     rows: list[int]
     is_reduced: bool
+    uncertainty: list[float] | None = None
 
     @classmethod
     def of(cls, minima: StoredMinima, *, window: float | None, is_reduced: bool) -> "Listing":
@@ -55,16 +57,18 @@ class Listing:
         minima, rows = self.minima, self.rows[:n]
         lowest = float(minima.energy[rows[0]]) if rows else 0.0
         unit = 1.0 if self.is_reduced else KCAL_PER_MOL
+        sigmas = [None] * len(rows) if self.uncertainty is None else self.uncertainty[:n]
         return [
             {
                 "minimum": row,
                 "relative_energy": (energy - lowest) / unit,
+                **({} if sigma is None else {"uncertainty": sigma / unit}),
                 "energy": energy,
                 "visits": int(minima.visits[row]),
                 "lowest_curvature": _finite(float(minima.lowest_curvature[row])),
                 "chemistry": minima.keys[row],
             }
-            for row, energy in zip(rows, minima.energy[rows].tolist(), strict=True)
+            for row, energy, sigma in zip(rows, minima.energy[rows].tolist(), sigmas, strict=True)
         ]
 
     def table(self, n: int | None = None) -> Table:
@@ -72,7 +76,8 @@ class Listing:
         has_chemistry = any(self.minima.keys[row] for row in self.rows[:n])
         relative, energy = ("above lowest", "energy") if self.is_reduced else ("kcal/mol", "energy, eV")
         table = Table(box=None, padding=(0, 3, 0, 0))
-        for name in ("minimum", relative, energy, "visits", "curvature"):
+        sigma = () if self.uncertainty is None else ("\u00b1",)
+        for name in ("minimum", relative, *sigma, energy, "visits", "curvature"):
             table.add_column(name, justify="right", no_wrap=True)
         if has_chemistry:
             table.add_column("chemistry", no_wrap=True)
@@ -81,6 +86,7 @@ class Listing:
             cells = [
                 str(record["minimum"]),
                 f"{record['relative_energy']:.6f}" if self.is_reduced else f"{record['relative_energy']:.3f}",
+                *([f"{record['uncertainty']:.3f}"] if sigma else []),
                 f"{record['energy']:.6f}",
                 str(record["visits"]),
                 "" if curvature is None else f"{curvature:.4g}",

@@ -27,8 +27,8 @@ def run(arguments: Namespace) -> int:
     if len(tests) < len(arguments.test):
         raise ConfigError("Expected files of different names for --test; came two of one name. Rename one.")
     with clean_stdout():
-        data = merge([_load(path, arguments.level) for path in arguments.data])
-        unseen = {name: _load(path, arguments.level) for name, path in tests.items()}
+        data = merge([load_labels(path, arguments.level) for path in arguments.data])
+        unseen = {name: load_labels(path, arguments.level) for name, path in tests.items()}
         make = _in_one_go if arguments.recipe is None else _by_recipe
         model = make(arguments, settings, data, unseen)
     say(f"Wrote {model}.")
@@ -49,7 +49,7 @@ def _in_one_go(arguments: Namespace, settings: RecipeSettings, data: Dataset, te
 
 def _by_recipe(arguments: Namespace, settings: RecipeSettings, data: Dataset, tests: dict[str, Dataset]) -> Path:
     level = arguments.cheap_level or arguments.level
-    cheap = merge([_load(path, level) for path in arguments.cheap]) if arguments.cheap else None
+    cheap = merge([load_labels(path, level) for path in arguments.cheap]) if arguments.cheap else None
     return train_by_recipe(
         arguments.recipe, settings, Labels(data, cheap), arguments.out, resume=arguments.resume, tests=tests
     )
@@ -67,7 +67,17 @@ def _refuse_what_does_not_fit(arguments: Namespace) -> None:
             raise ConfigError(f"Expected --{name} {beside}. Leave one of the two out.")
 
 
-def _load(path: str, level: str | None) -> Dataset:
+def load_labels(path: str, level: str | None) -> Dataset:
+    """Read a file of labels: of ``pesx label``, an extxyz file, or a data file in TOML.
+
+    Args:
+        path: The file.
+        level: Level of theory of the labels, which extxyz files do not say.
+
+    Raises:
+        InputError: There is none, or a label in it cannot be used.
+        ConfigError: The level is missing.
+    """
     if not Path(path).is_file():
         raise InputError(f"Expected a file of labels at {path}; there is none. Make one with pesx label.")
     if Path(path).suffix == ".toml":

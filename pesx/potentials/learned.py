@@ -86,6 +86,37 @@ class LearnedPotential:
         parts = run_all(work, chunks, n_threads=self._n_threads)
         return Evaluation(torch.cat([energy for energy, _ in parts]), torch.cat([forces for _, forces in parts]))
 
+    def uncertainty(self, positions: Positions, relative_to: Positions | None = None) -> Energies:
+        """Return the standard deviation of energies, eV, float64; a non-finite replica gets NaN.
+
+        Args:
+            positions: Angstrom.
+            relative_to: Structures whose energies are subtracted: as many, or a single one. What both energies are wrong by
+                drops out, so this, not the uncertainty of either, belongs to a difference. None for the energies themselves.
+
+        Raises:
+            ConfigError: The uncertainty of the model was not calibrated at this level.
+        """
+        known = self._model.calibrated(self._level)
+        features = self._readout_features(positions)
+        if relative_to is None:
+            return known.sigma(features)
+        return known.sigma_of_difference(features, self._readout_features(relative_to))
+
+    def _readout_features(self, positions: Positions) -> Float[Tensor, "B F"]:
+        self._check(positions)
+        self._copy(positions.dtype)
+        chunks = self._chunks(positions, self._rows) if len(positions) else [positions]
+        return torch.cat(run_all(self._features_of, chunks, n_threads=self._n_threads))
+
+    def _features_of(self, positions: Positions) -> Float[Tensor, "B F"]:
+        model = self._copy(positions.dtype)
+        given = positions.detach().to(self._device)
+        with torch.inference_mode(False), torch.no_grad():
+            graph = replicas(self._numbers, given, model.settings.cutoff, **self._electrons)
+            features = model.readout_features(graph, self._level)
+        return features.where(_finite(given)[:, None], torch.nan).to(positions.device)
+
     def hessian(self, positions: Positions) -> Float[Tensor, "B D D"]:
         """Return the exact second derivatives of the energy, eV/angstrom^2; a non-finite replica gets NaN.
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from pesx.errors import CheckpointError, ConfigError
 from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.so3krates.uncertainty import Uncertainty
 from pesx.so3krates.upgrade import VERSION, upgraded
 from pesx.typing import Tensor
 
@@ -23,6 +24,9 @@ UNITS = {"energy": "eV", "length": "angstrom"}
 PACKAGED = "ala_gly_gfn2.safetensors"
 """The model that comes with pesx, in ``pesx.data``."""
 
+FACTOR = "uncertainty.factor"
+"""Tensor of a calibrated uncertainty; a file without one has no word of it, so that any pesx of this version can read it."""
+
 Card = dict[str, Any]
 
 
@@ -31,7 +35,7 @@ def save(path: str | os.PathLike[str], model: So3krates, card: Card) -> None:
 
     Args:
         path: Where to.
-        model: Weights and settings; written in the precision they have.
+        model: Weights, settings, and uncertainty if there is one; written in the precision they have.
         card: What a user should know about the model, as JSON values.
     """
     path = Path(path)
@@ -43,6 +47,9 @@ def save(path: str | os.PathLike[str], model: So3krates, card: Card) -> None:
         "units": json.dumps(UNITS),
         "card": json.dumps(card),
     }
+    if model.uncertainty is not None:
+        tensors[FACTOR] = model.uncertainty.factor.cpu().contiguous()
+        metadata["uncertainty"] = json.dumps(_facts(model.uncertainty))
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     save_file(tensors, partial, metadata=metadata)
     partial.replace(path)
@@ -66,8 +73,9 @@ def load(path: str | os.PathLike[str] | None = None) -> tuple[So3krates, Card]:
     metadata, tensors = _read(path)
     model = _build(path, metadata)
     model.to(next((tensor.dtype for name, tensor in tensors.items() if name == "embedding.weight"), torch.float32))
+    model.uncertainty = _read_uncertainty(path, metadata, tensors)
     try:
-        model.load_state_dict(tensors)
+        model.load_state_dict({name: tensor for name, tensor in tensors.items() if name != FACTOR})
     except RuntimeError as error:
         raise CheckpointError(
             f"Expected in {path} the weights that its settings call for, came others; write the file anew."
@@ -91,7 +99,10 @@ def packaged_model() -> tuple[So3krates, Card]:
 
 
 def model_hash(model: So3krates) -> str:
-    """Return the SHA-256 of settings and weights as hexadecimal digits: equal for models that give equal energies."""
+    """Return the SHA-256 of settings and weights as hexadecimal digits: equal for models that give equal energies.
+
+    An uncertainty does not count, so calibrating a model leaves its hash as it was.
+    """
     digest = hashlib.sha256(json.dumps(model.settings.identity(), sort_keys=True).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -108,6 +119,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     model, card = load(path)
     metadata, _ = _read(path)
+    uncertainty = {} if model.uncertainty is None else {"uncertainty": _facts(model.uncertainty)}
     return {
         "file": str(path),
         "version": int(metadata["version"]),
@@ -116,6 +128,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         "precision": str(model.embedding.weight.dtype).removeprefix("torch."),
         "units": json.loads(metadata.get("units", "{}")),
         "settings": model.settings.as_dict(),
+        **uncertainty,
         "card": card,
     }
 
@@ -150,6 +163,23 @@ def _build(path: Path, metadata: dict[str, str]) -> So3krates:
         return So3krates(So3kratesSettings.from_dict(upgraded(json.loads(metadata["settings"]), int(text))))
     except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"Expected valid settings in {path}, came others: {error}") from error
+
+
+def _facts(uncertainty: Uncertainty) -> dict[str, Any]:
+    return {"alpha": uncertainty.alpha, "ridge": uncertainty.ridge, "level": uncertainty.level}
+
+
+def _read_uncertainty(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> Uncertainty | None:
+    if FACTOR not in tensors and "uncertainty" not in metadata:
+        return None
+    try:
+        facts = json.loads(metadata["uncertainty"])
+        return Uncertainty(tensors[FACTOR], float(facts["alpha"]), float(facts["ridge"]), str(facts["level"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"Expected in {path} an uncertainty with its factor, alpha, ridge and level, came others ({error!r}); calibrate "
+            "the model anew."
+        ) from error
 
 
 def _read_card(path: Path, metadata: dict[str, str]) -> Card:

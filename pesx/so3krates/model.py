@@ -21,6 +21,7 @@ from pesx.so3krates.long_range import LongRange
 from pesx.so3krates.radial import RADIAL_BASES
 from pesx.so3krates.readout import EnergyHead
 from pesx.so3krates.settings import So3kratesSettings
+from pesx.so3krates.uncertainty import Uncertainty
 from pesx.so3krates.zbl import ZblRepulsion
 from pesx.typing import Float, Int, Tensor
 
@@ -30,6 +31,9 @@ class So3krates(nn.Module):
 
     Args:
         settings: The shape of the model.
+
+    Attributes:
+        uncertainty: Of its energies, if that was calibrated. It holds for these weights only, and is not one of them.
     """
 
     element_place: Tensor
@@ -38,6 +42,7 @@ class So3krates(nn.Module):
     def __init__(self, settings: So3kratesSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.uncertainty: Uncertainty | None = None
         self.embedding = AtomEmbedding(settings)
         self.basis = RADIAL_BASES[settings.radial_basis](settings.n_radial, settings.cutoff)
         self.gate = CUTOFF_FUNCTIONS[settings.cutoff_function]
@@ -139,6 +144,7 @@ class So3krates(nn.Module):
             )
         other = So3krates(self.settings.with_long_range_cutoff(cutoff)).to(self.embedding.weight)
         other.load_state_dict(self.state_dict())
+        other.uncertainty = self.uncertainty
         return other
 
     def check_elements(self, numbers: Int[Tensor, "N"]) -> None:
@@ -196,6 +202,33 @@ class So3krates(nn.Module):
         """
         x, euclidean = self._features(graph, self._elements(graph))
         return x[: len(graph.numbers)], euclidean[: len(graph.numbers)]
+
+    def readout_features(self, graph: GraphBatch, level: int = 0) -> Float[Tensor, "G K"]:
+        """Return the derivatives of each molecule's energy by the last weights of a head, float64.
+
+        Args:
+            graph: Molecules.
+            level: Which head.
+        """
+        element = self._elements(graph)
+        x, _ = self._features(graph, element)
+        n_atoms = len(graph.numbers)
+        return _per_molecule(self.head(level).features(x, element)[:n_atoms].double(), graph)
+
+    def calibrated(self, level: int = 0) -> Uncertainty:
+        """Return the uncertainty of the energies of a head.
+
+        Raises:
+            ConfigError: It was not calibrated.
+        """
+        name = self.settings.levels[level]
+        if self.uncertainty is None or self.uncertainty.level != name:
+            came = "none" if self.uncertainty is None else f"one that is so at {self.uncertainty.level!r} only"
+            raise ConfigError(
+                f"Expected a model whose uncertainty at {name!r} is calibrated, came {came}. Calibrate it with "
+                "pesx model calibrate."
+            )
+        return self.uncertainty
 
     def _features(self, graph: GraphBatch, element: Int[Tensor, "A"]) -> tuple[Tensor, Tensor]:
         pairs = self._pairs(graph)
@@ -285,8 +318,8 @@ def with_baseline(settings: So3kratesSettings, baseline: So3krates, *, seed: int
     return model
 
 
-def _per_molecule(atomic: Float[Tensor, "A"], graph: GraphBatch) -> Float[Tensor, "G"]:
-    return atomic.new_zeros(graph.n_molecules).index_add(0, graph.molecule, atomic)
+def _per_molecule(atomic: Float[Tensor, "A *K"], graph: GraphBatch) -> Float[Tensor, "G *K"]:
+    return atomic.new_zeros(graph.n_molecules, *atomic.shape[1:]).index_add(0, graph.molecule, atomic)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -36,9 +36,25 @@ class EnergyHead(nn.Module):
             element: Place of each atom's element in the list of elements.
         """
         # A sum instead of a product with one column, whose bits would depend on the other rows.
-        raw = (nn.functional.silu(self.hidden(x)) * self.out.weight).sum(dim=-1) + self.out.bias
+        raw = (self._activations(x) * self.out.weight).sum(dim=-1) + self.out.bias
         scaled = raw * self.scale.index_select(0, element)
         return scaled if self.shift is None else scaled + self.shift.index_select(0, element)
+
+    def features(self, x: Float[Tensor, "A F"], element: Int[Tensor, "A"]) -> Float[Tensor, "A K"]:
+        """Return the derivatives of the atomic contributions by the last weights: ``out``'s, its bias, and shifts if there are.
+
+        Args:
+            x: Features of the atoms.
+            element: Place of each atom's element in the list of elements.
+        """
+        scale = self.scale.index_select(0, element)[:, None]
+        columns = [self._activations(x) * scale, scale]
+        if self.shift is not None:
+            columns.append(nn.functional.one_hot(element, len(self.shift)).to(x))
+        return torch.cat(columns, dim=1)
+
+    def _activations(self, x: Float[Tensor, "A F"]) -> Float[Tensor, "A K"]:
+        return nn.functional.silu(self.hidden(x))
 
     def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
         """Move or cast everything but keep the reference energies in float64."""

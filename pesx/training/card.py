@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pesx.config import to_table
+from pesx.so3krates.uncertainty import Uncertainty
+from pesx.training.calibrate import Calibration
 from pesx.training.dataset import Dataset
 from pesx.training.evaluate import Errors
 from pesx.training.reference import References
@@ -52,6 +54,41 @@ def model_card(
         "settings": to_table(settings),
         "run": run,
     }
+    return _hashed(card)
+
+
+def with_uncertainty(
+    card: Mapping[str, Any],
+    uncertainty: Uncertainty,
+    *,
+    data: Dataset,
+    held_out: Dataset,
+    measured: Mapping[str, Calibration],
+) -> dict[str, Any]:
+    """Return the card of a model whose uncertainty was calibrated.
+
+    Args:
+        card: Of the model as it was trained, or brought in.
+        uncertainty: What was found.
+        data: Frames whose features it rests on.
+        held_out: Frames on which its scale was found.
+        measured: How it compares with errors, by name of the set of frames.
+    """
+    facts = {
+        "method": "last-layer prediction rigidity, doi:10.1088/2632-2153/ad805f",
+        "level_of_theory": uncertainty.level,
+        "alpha_eV": uncertainty.alpha,
+        "ridge": uncertainty.ridge,
+        "data_sha256": data.digest(),
+        "data_frames": len(data),
+        "held_out_sha256": held_out.digest(),
+        "units": "kcal/mol, mean removed for each molecule",
+        "calibration": {name: one.as_table() for name, one in measured.items()},
+    }
+    return _hashed({**{key: value for key, value in card.items() if key != "hash"}, "uncertainty": facts})
+
+
+def _hashed(card: dict[str, Any]) -> dict[str, Any]:
     return {**card, "hash": hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()}
 
 

@@ -213,7 +213,9 @@ class _Run:
         path = self.folder / MODEL
         if progress(self.settings, self.at.step, self.at.elapsed) < 1 or not path.exists():
             return False
-        return set(tests) <= checkpoint.load(path)[1]["errors"].keys()
+        card = checkpoint.load(path)[1]
+        # A model can be older than the state, of a training that was shorter then.
+        return bool(card["run"]["step"] == self.at.step and set(tests) <= card["errors"].keys())
 
     def restore(self) -> None:
         """Continue from the state in the folder, if there is one."""

@@ -5,8 +5,9 @@ from ase.build import molecule
 
 from pesx.calculator import PesxCalculator
 from pesx.errors import CheckpointError, ConfigError, InputError
-from pesx.so3krates.checkpoint import save
+from pesx.so3krates.checkpoint import load, save
 from pesx.so3krates.model import So3krates, So3kratesSettings
+from pesx.so3krates.uncertainty import Uncertainty
 
 
 @pytest.fixture
@@ -90,3 +91,28 @@ def test_unknown_precision_and_missing_file_are_refused(tmp_path, path):
         PesxCalculator(path, dtype="float16")
     with pytest.raises(CheckpointError, match="found none"):
         PesxCalculator(tmp_path / "absent.safetensors")
+
+
+def test_the_uncertainty_is_given_when_asked_for(path, charged_path):
+    for file in (path, charged_path):
+        model, card = load(file)
+        model.uncertainty = Uncertainty.of(torch.eye(25), ridge=1.0, level="default").with_alpha(0.5)
+        save(file, model, card)
+    cutoff = {path: None, charged_path: 9.0}
+    for file, long_range_cutoff in cutoff.items():
+        atoms = molecule("H2O")
+        atoms.calc = PesxCalculator(file, device="cpu", long_range_cutoff=long_range_cutoff)
+        energy = atoms.get_potential_energy()
+        assert set(atoms.calc.results) == {"energy", "forces"}
+        first = atoms.calc.get_property("energy_uncertainty", atoms)
+        assert 0 < first < 100
+        assert atoms.calc.results["energy"] == energy
+        atoms.positions[0] += 0.1
+        assert atoms.calc.get_property("energy_uncertainty", atoms) != first
+
+
+def test_without_calibration_there_is_no_uncertainty(path):
+    calculator = PesxCalculator(path, device="cpu")
+    assert calculator.implemented_properties == ["energy", "forces"]
+    with pytest.raises(Exception, match="energy_uncertainty property not implemented"):
+        calculator.get_property("energy_uncertainty", molecule("H2O"))

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
+from pesx.labelling.store import LABELLED, Frame, LabelWriter
 from pesx.so3krates import checkpoint
 
 
@@ -80,3 +81,49 @@ def test_what_cannot_be_exported(pesx, tmp_path, model_file):
     assert "found none" in pesx("model", "export", tmp_path / "absent.safetensors", *out).message
     assert "float16" in pesx("model", "export", model_file, *out, "--dtype", "float16").message
     assert not (tmp_path / "model.pt2").exists()
+
+
+def write_labels(path, seed, n=8):
+    """Waters bent at random, with springs to the first for labels."""
+    random = np.random.default_rng(seed)
+    water = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+    with LabelWriter(path, {"level": "gfn2", "engine": "springs", "plan": "waters"}, notes={}) as writer:
+        molecule = writer.add_molecule("water", np.array([8, 1, 1]), charge=0, multiplicity=1, smiles="O")
+        shifts = random.normal(scale=0.05, size=(n, 3, 3))
+        frames = [
+            Frame(water + shift, "given", "0", energy=float(5 * (shift**2).sum() - 1.0), forces=-10 * shift)
+            for shift in shifts
+        ]
+        writer.add_task("task", molecule, frames, outcome=LABELLED, seconds=0.0)
+    return path
+
+
+def test_a_calibrated_model_keeps_its_hash_and_has_an_uncertainty(pesx, tmp_path, model_file):
+    data, unseen, test = (write_labels(tmp_path / f"{seed}.db", seed) for seed in range(3))
+    out = tmp_path / "calibrated.safetensors"
+    arguments = ("model", "calibrate", model_file, "--data", data, "--held-out", unseen, "--out", out)
+    answer = pesx(*arguments, "--test", test, "--json")
+    assert answer.code == 0, answer.err
+    assert "rank correlation" in answer.err
+    told = json.loads(answer.out)
+    assert list(told["calibration"]) == ["held_out", "2"]
+    assert told["calibration"]["held_out"]["n_frames"] == 8
+    facts = json.loads(pesx("model", "info", out, "--json").out)
+    assert facts["card"]["uncertainty"] == told
+    assert facts["card"]["training_data"] == "none"
+    assert facts["uncertainty"]["alpha"] == told["alpha_eV"] > 0
+    assert facts["hash"] == checkpoint.model_hash(checkpoint.load(model_file)[0])
+
+
+def test_what_cannot_be_calibrated(pesx, tmp_path, model_file):
+    data = write_labels(tmp_path / "labels.db", 0)
+    out = ("--out", tmp_path / "out.safetensors")
+    call = ("model", "calibrate", model_file, "--data", data)
+    assert "--held-out" in pesx(*call, *out).message
+    assert "there is none" in pesx(*call, "--held-out", tmp_path / "absent.db", *out).message
+    single = write_labels(tmp_path / "single.db", 1, n=1)
+    assert "two held-out frames" in pesx(*call, "--held-out", single, *out).message
+    twice = ("--held-out", data, "--test", data, "--test", data)
+    assert "different names" in pesx(*call, *twice, *out).message
+    assert "folder" in pesx(*call, "--held-out", data, "--out", tmp_path / "nowhere" / "out.safetensors").message
+    assert not (tmp_path / "out.safetensors").exists()

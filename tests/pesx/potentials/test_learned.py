@@ -2,10 +2,11 @@ import pytest
 import torch
 from ase.build import molecule
 
-from pesx.errors import ContractError, InputError
+from pesx.errors import ConfigError, ContractError, InputError
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates, So3kratesSettings, with_baseline
+from pesx.so3krates.uncertainty import Uncertainty
 from pesx.testing import check_potential
 
 NUMBERS = torch.tensor(molecule("CH3CH2OH").numbers)
@@ -160,3 +161,65 @@ def test_threads_change_no_bit():
         assert torch.equal(a.energy, b.energy)
         assert torch.equal(a.forces, b.forces)
     assert torch.equal(alone.hessian(positions), together.hessian(positions))
+
+
+@pytest.fixture
+def calibrated(model):
+    features = model.double().readout_features(replicas(NUMBERS, geometries(200), 5.0)).detach()
+    model.uncertainty = Uncertainty.of(features.mT @ features, ridge=1e-4, level="default").with_alpha(0.1)
+    return model.float()
+
+
+def test_the_uncertainty_is_that_of_the_readout_features(calibrated):
+    positions = geometries(5)
+    features = calibrated.double().readout_features(replicas(NUMBERS, positions, 5.0)).detach()
+    potential = LearnedPotential(calibrated, NUMBERS)
+    torch.testing.assert_close(potential.uncertainty(positions), calibrated.uncertainty.sigma(features))
+    apart = calibrated.uncertainty.sigma(features - features[0])
+    torch.testing.assert_close(potential.uncertainty(positions, positions[:1]), apart, atol=1e-9, rtol=1e-6)
+    assert apart[0] == 0
+
+
+def test_the_uncertainty_grows_away_from_the_data(calibrated):
+    potential = LearnedPotential(calibrated, NUMBERS)
+    known, start = geometries(200), geometries(1).repeat(4, 1, 1)
+    start[:, 8, 1] += torch.tensor([0.0, 0.4, 0.8, 1.2])
+    sigma = potential.uncertainty(start)
+    assert (sigma.diff() > 0).all()
+    assert (sigma[1:] > 1.2 * potential.uncertainty(known).max()).all()
+
+
+def test_the_uncertainty_of_a_row_depends_on_that_row_alone(calibrated):
+    positions = geometries(9)
+    potential = LearnedPotential(calibrated, NUMBERS, max_pairs_per_chunk=80)
+    whole = potential.uncertainty(positions)
+    assert whole.shape == (9,)
+    assert whole.dtype == torch.float64
+    alone = torch.cat([potential.uncertainty(row[None]) for row in positions])
+    torch.testing.assert_close(alone, whole, rtol=1e-12, atol=0)
+    spoilt = positions.clone()
+    spoilt[4, 2] = torch.nan
+    found = potential.uncertainty(spoilt)
+    assert found.isnan().tolist() == [row == 4 for row in range(9)]
+    torch.testing.assert_close(found[:4], whole[:4], rtol=1e-12, atol=0)
+    assert potential.uncertainty(positions[:0]).shape == (0,)
+
+
+def test_both_precisions_give_the_same_uncertainty(calibrated):
+    potential = LearnedPotential(calibrated, NUMBERS)
+    single = potential.uncertainty(geometries(5, torch.float32))
+    torch.testing.assert_close(single, potential.uncertainty(geometries(5)), rtol=1e-2, atol=0)
+
+
+def test_a_model_that_was_not_calibrated_says_so(model, calibrated):
+    calibrated.uncertainty = None
+    with pytest.raises(ConfigError, match="came none"):
+        LearnedPotential(model, NUMBERS).uncertainty(geometries(1))
+
+
+def test_a_level_that_was_not_calibrated_says_so():
+    both = So3krates(So3kratesSettings(features=24, n_layers=1, levels=("gfn2", "pbe")))
+    both.uncertainty = Uncertainty.of(torch.eye(25), ridge=1.0, level="pbe")
+    LearnedPotential(both, NUMBERS, level=1).uncertainty(geometries(1))
+    with pytest.raises(ConfigError, match="'gfn2' is calibrated, came one that is so at 'pbe' only"):
+        LearnedPotential(both, NUMBERS).uncertainty(geometries(1))

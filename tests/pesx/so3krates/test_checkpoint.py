@@ -11,6 +11,7 @@ from pesx.so3krates import checkpoint
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates, So3kratesSettings, with_baseline
 from pesx.so3krates.settings import FIRST
+from pesx.so3krates.uncertainty import Uncertainty
 from pesx.so3krates.upgrade import VERSION
 
 CARD = {"training_data": "three waters", "force_mae": 0.01}
@@ -60,6 +61,39 @@ def test_a_baseline_comes_back_too(model, path):
     facts = checkpoint.describe(path)
     assert facts["settings"]["baseline"]["levels"] == ["gfn2", "pbe"]
     assert facts["weights"] == sum(weight.numel() for weight in made.parameters())
+
+
+@pytest.fixture
+def calibrated(model):
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(40, 25, generator=generator, dtype=torch.float64)
+    model.uncertainty = Uncertainty.of(features.mT @ features, ridge=0.1, level="pbe").with_alpha(0.02)
+    return model
+
+
+def test_an_uncertainty_comes_back_and_leaves_the_hash_as_it_was(calibrated, path, tmp_path):
+    checkpoint.save(tmp_path / "calibrated.safetensors", calibrated, CARD)
+    found, card = checkpoint.load(tmp_path / "calibrated.safetensors")
+    assert card == CARD
+    assert torch.equal(found.uncertainty.factor, calibrated.uncertainty.factor)
+    facts = {"alpha": 0.02, "ridge": 0.1, "level": "pbe"}
+    assert {key: getattr(found.uncertainty, key) for key in facts} == facts
+    assert checkpoint.describe(tmp_path / "calibrated.safetensors")["uncertainty"] == facts
+    assert checkpoint.model_hash(found) == checkpoint.model_hash(checkpoint.load(path)[0])
+
+
+def test_a_model_without_uncertainty_has_no_word_of_it_in_its_file(path):
+    assert checkpoint.load(path)[0].uncertainty is None
+    assert b"uncertainty" not in path.read_bytes()
+    assert "uncertainty" not in checkpoint.describe(path)
+
+
+@pytest.mark.parametrize("uncertainty", ["{", "{}", '{"alpha": "much", "ridge": 1.0, "level": "pbe"}', "[]"])
+def test_an_uncertainty_that_is_nonsense(calibrated, path, uncertainty):
+    checkpoint.save(path, calibrated, CARD)
+    rewrite(path, uncertainty=uncertainty)
+    with pytest.raises(CheckpointError, match="calibrate the model anew"):
+        checkpoint.load(path)
 
 
 def test_precision_comes_back_too(model, path):

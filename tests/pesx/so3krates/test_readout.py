@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pesx.so3krates.model import So3kratesSettings
+from pesx.so3krates.graph import replicas
+from pesx.so3krates.model import So3krates, So3kratesSettings
 from pesx.so3krates.readout import EnergyHead
 
 SETTINGS = So3kratesSettings(elements=(1, 6, 8), features=24, degrees=(1, 2))
@@ -59,3 +60,22 @@ def test_reference_energies_keep_their_precision(head: EnergyHead, dtype: torch.
 def test_there_is_a_reference_for_every_number_up_to_the_heaviest(head: EnergyHead) -> None:
     assert len(head.reference_energies) == 9
     assert "reference_energies" in head.state_dict()
+
+
+@pytest.mark.parametrize("element_shift", [False, True])
+def test_features_are_the_derivatives_by_the_last_weights(element_shift):
+    torch.manual_seed(0)
+    settings = So3kratesSettings(features=24, n_layers=1, readout_features=7, element_shift=element_shift)
+    model = So3krates(settings).double()
+    head = model.head()
+    torch.nn.init.uniform_(head.scale, 0.1, 0.9)
+    positions = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    graph = replicas(torch.tensor([8, 1, 1]), positions, 5.0)
+    last = [head.out.weight, head.out.bias, *([head.shift] if element_shift else [])]
+    expected = [
+        torch.cat([part.flatten() for part in torch.autograd.grad(energy, last, retain_graph=True)])
+        for energy in model(graph)
+    ]
+    found = model.readout_features(graph)
+    assert found.shape == (2, 8 + 4 * element_shift)
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-12, atol=1e-14)

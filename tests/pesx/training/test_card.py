@@ -2,9 +2,12 @@ import hashlib
 import json
 
 import pytest
+import torch
 
 from pesx.config import from_table
-from pesx.training.card import model_card
+from pesx.so3krates.uncertainty import Uncertainty
+from pesx.training.calibrate import Calibration
+from pesx.training.card import model_card, with_uncertainty
 from pesx.training.evaluate import evaluate
 from pesx.training.settings import TrainingSettings
 
@@ -38,3 +41,16 @@ def test_the_hash_covers_everything_else(make):
     assert card["hash"] == hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
     assert make()["hash"] == card["hash"]
     assert make(digest="abd")["hash"] != card["hash"]
+
+
+def test_a_calibration_is_added_and_the_hash_covers_it(make, toy_data):
+    known = Uncertainty.of(torch.eye(25), ridge=0.5, level="toy").with_alpha(0.1)
+    measured = {"held_out": Calibration(11, 2, 0.5, 0.4, 0.25, 0.7, 0.95, 0.0625)}
+    card = json.loads(json.dumps(with_uncertainty(make(), known, data=toy_data, held_out=toy_data, measured=measured)))
+    rest = {key: value for key, value in card.items() if key != "hash"}
+    assert card["hash"] == hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest() != make()["hash"]
+    assert {key: card[key] for key in make() if key != "hash"} == {k: v for k, v in rest.items() if k != "uncertainty"}
+    found = card["uncertainty"]
+    assert (found["alpha_eV"], found["ridge"], found["level_of_theory"], found["data_frames"]) == (0.1, 0.5, "toy", 11)
+    assert found["calibration"]["held_out"]["rank_correlation"] == 0.25
+    assert with_uncertainty({}, known, data=toy_data, held_out=toy_data, measured=measured)["uncertainty"] == found
