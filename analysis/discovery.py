@@ -17,28 +17,9 @@ from pesx.errors import InputError
 from pesx.landscape.completeness import Completeness, completeness
 
 from .run import Run
+from .style import BLUE, COLUMN_WIDTH, GREY, ORANGE, STYLE, undated
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-# Okabe and Ito's colours, which the colour-blind can tell apart (jfly.uni-koeln.de/color).
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#555555"
-
-_STYLE: Any = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "lines.linewidth": 1.3,
-    "legend.frameon": False,
-    "svg.hashsalt": "pesx",
-    "pdf.fonttype": 42,
-}
-
-_COLUMN_WIDTH = 3.35  # inch, a journal's single column
 
 
 @dataclass(frozen=True)
@@ -121,8 +102,8 @@ def draw_discovery(curve: Discovery, path: Path | str, *, title: str = "", again
     if against not in labels:
         raise InputError(f"Expected against to be one of {', '.join(labels)}; came {against!r}. Choose one of these.")
     work = curve.n_quenches if against == "quenches" else curve.n_evaluations
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(_COLUMN_WIDTH, 3.6), layout="constrained")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(COLUMN_WIDTH, 3.6), layout="constrained")
         FigureCanvasAgg(figure)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         _draw_minima(above, work, curve)
@@ -133,17 +114,17 @@ def draw_discovery(curve: Discovery, path: Path | str, *, title: str = "", again
         below.xaxis.set_major_locator(MaxNLocator(5))
         if title:
             above.set_title(title, loc="left", fontsize=8)
-        figure.savefig(Path(path), dpi=300, metadata=_undated(Path(path)))
+        figure.savefig(Path(path), dpi=300, metadata=undated(Path(path)))
 
 
 def _draw_minima(axes: Axes, work: Array, curve: Discovery) -> None:
-    axes.plot(work, curve.n_minima, color=_BLUE, label="found")
-    axes.plot(work, curve.n_estimated, color=_ORANGE, linestyle="--", label="estimated, at least (Chao1)")
+    axes.plot(work, curve.n_minima, color=BLUE, label="found")
+    axes.plot(work, curve.n_estimated, color=ORANGE, linestyle="--", label="estimated, at least (Chao1)")
     axes.fill_between(
         work,
         curve.n_estimated_lower,
         curve.n_estimated_upper,
-        color=_ORANGE,
+        color=ORANGE,
         alpha=0.18,
         linewidth=0,
         label="its confidence interval",
@@ -158,7 +139,7 @@ def _draw_minima(axes: Axes, work: Array, curve: Discovery) -> None:
         xytext=(-2, -9),
         textcoords="offset points",
         ha="right",
-        color=_BLUE,
+        color=BLUE,
         fontsize=7,
     )
     axes.legend(loc="lower right", bbox_to_anchor=(1, 0.08), handlelength=1.6)
@@ -170,19 +151,13 @@ def _draw_mass(axes: Axes, work: Array, curve: Discovery) -> None:
         work,
         np.where(is_positive, curve.unseen_mass, curve.unseen_mass_upper),
         curve.unseen_mass_upper,
-        color=_GREY,
+        color=GREY,
         alpha=0.25,
         linewidth=0,
     )
-    axes.plot(work, curve.unseen_mass_upper, color=_GREY, linewidth=0.8, label="its upper bound")
-    axes.plot(work, np.where(is_positive, curve.unseen_mass, np.nan), color=_BLUE, label="chance the next is new")
+    axes.plot(work, curve.unseen_mass_upper, color=GREY, linewidth=0.8, label="its upper bound")
+    axes.plot(work, np.where(is_positive, curve.unseen_mass, np.nan), color=BLUE, label="chance the next is new")
     axes.set_yscale("log")
     axes.set_ylim(top=1.0)
     axes.set_ylabel("unseen mass")
     axes.legend(loc="upper right", handlelength=1.6)
-
-
-def _undated(path: Path) -> dict[str, None] | None:
-    """Return metadata that keep the date out, so that the same table gives the same file."""
-    key = {".pdf": "CreationDate", ".svg": "Date"}.get(path.suffix)
-    return {key: None} if key else None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pesx.config import require
+from pesx.errors import ConfigError
 from pesx.so3krates.model import So3krates
 from pesx.training.dataset import Dataset
 from pesx.training.evaluate import predicted_forces
@@ -23,14 +24,22 @@ class BiasSettings:
 
     Attributes:
         quantile: Of the biases, which is taken for gamma: near 0 only the best labels count, at 1 nearly all alike.
+        effective_share: Wanted effective sample size, as part of the number of weights; gamma is what gives it. 0 for the
+            quantile. Where biases differ little from each other, as those of whole frames do when the model that judges them
+            is itself far from right, no quantile gives weights that differ.
         per_atom: Whether each atom of a frame has a weight of its own.
     """
 
     quantile: float = 0.5
+    effective_share: float = 0.0
     per_atom: bool = False
 
     def __post_init__(self) -> None:
         require(self, fractions=("quantile",))
+        if not 0 <= self.effective_share < 1:
+            raise ConfigError(
+                f"Expected bias.effective_share from 0 to below 1, came {self.effective_share!r}. Give a fraction."
+            )
 
 
 @dataclass(frozen=True)
@@ -78,13 +87,43 @@ def weigh(model: So3krates, cheap: Dataset, settings: BiasSettings) -> Weighted:
     judged = biases if settings.per_atom else tuple(bias.mean(axis=1, keepdims=True) for bias in biases)
     every = np.concatenate([bias.ravel() for bias in judged])
     every = every[np.isfinite(every)]
-    gamma = float(np.quantile(every, settings.quantile))
-    raw = np.exp(-every / gamma)
-    weights = [np.nan_to_num(np.exp(-bias / gamma) / raw.mean()) for bias in judged]
+    wanted = settings.effective_share
+    gamma = gamma_of_share(every, wanted) if wanted else float(np.quantile(every, settings.quantile))
+    least = every.min()
+    mean = _raw(every, least, gamma).mean()
+    weights = [np.nan_to_num(_raw(bias, least, gamma) / mean) for bias in judged]
     data = Dataset(
         tuple(
             replace(molecule, force_weight=np.broadcast_to(weight, molecule.forces.shape[:2]).astype(np.float32))
             for molecule, weight in zip(cheap.molecules, weights, strict=True)
         )
     )
-    return Weighted(data, biases, gamma, float(raw.sum() ** 2 / np.square(raw).sum() / len(raw)))
+    return Weighted(data, biases, gamma, effective_share(every, gamma))
+
+
+def effective_share(biases: NDArray[np.float64], gamma: float) -> float:
+    """Return (sum w)^2 / (n sum w^2) for w = exp(-B / gamma)."""
+    raw = _raw(biases, biases.min(), gamma)
+    return float(raw.sum() ** 2 / np.square(raw).sum() / len(raw))
+
+
+def gamma_of_share(biases: NDArray[np.float64], share: float) -> float:
+    """Return the gamma that gives an effective share, which grows with gamma; the nearest there is where none does.
+
+    Args:
+        biases: Estimates, eV/angstrom.
+        share: Wanted, above 0 and below 1.
+    """
+    spread = float(np.ptp(biases)) or float(biases.min()) or 1.0
+    low, high = np.log(spread * 1e-6), np.log(spread * 1e6)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        is_below = effective_share(biases, float(np.exp(middle))) < share
+        low, high = (middle, high) if is_below else (low, middle)
+    return float(np.exp(high))
+
+
+def _raw(biases: NDArray[np.float64], least: float, gamma: float) -> NDArray[np.float64]:
+    # The least bias drops out of the weights; without it a small gamma would leave nothing but zeros.
+    raw: NDArray[np.float64] = np.exp(-(biases - least) / gamma)
+    return raw

@@ -11,6 +11,7 @@ from pesx.config import from_table, read_toml
 from pesx.labelling.plan import read_plan
 from pesx.run import ExploreSettings
 from pesx.so3krates.checkpoint import packaged_model
+from pesx.training.recipes import recipe_settings
 from pesx.training.settings import TrainingSettings, read_settings
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -28,6 +29,9 @@ def read(path: Path) -> object:
         return read_plan(path)
     if path.stem.startswith("train"):
         return read_settings(path)
+    if path.parent.name == "asteroid":
+        # Its own script reads the whole of it.
+        return recipe_settings(read_toml(path)["training"])
     return from_table(ExploreSettings, read_toml(path))
 
 

@@ -10,7 +10,7 @@ from pesx.training.recipes.asteroid_unlabelled import asteroid_unlabelled
 from pesx.training.recipes.delta import delta
 from pesx.training.recipes.multi_head import multi_head
 from pesx.training.recipes.pretrain_finetune import pretrain_finetune
-from pesx.training.recipes.recipe import Labels, Recipe, RecipeSettings, Stages, read_recipe_settings
+from pesx.training.recipes.recipe import Labels, Recipe, RecipeSettings, Stages, read_recipe_settings, recipe_settings
 from pesx.training.recipes.scratch import scratch
 
 RECIPES: Mapping[str, Recipe] = {
@@ -58,4 +58,13 @@ def train_by_recipe(
     return stages.finish(recipe, RECIPES[recipe](stages, labels))
 
 
-__all__ = ["RECIPES", "Labels", "Recipe", "RecipeSettings", "Stages", "read_recipe_settings", "train_by_recipe"]
+__all__ = [
+    "RECIPES",
+    "Labels",
+    "Recipe",
+    "RecipeSettings",
+    "Stages",
+    "read_recipe_settings",
+    "recipe_settings",
+    "train_by_recipe",
+]

@@ -17,9 +17,9 @@ SAMPLES = "score matching"
 def asteroid_unlabelled(stages: Stages, labels: Labels) -> Mapping[str, Any]:
     """Match the score of the cheap frames, whose labels are not looked at, then train on the accurate ones."""
     cheap = without_labels(labels.need_cheap("asteroid-unlabelled"))
-    settings = replace(stages.settings.of("pretrain"), objective="score")
+    settings = replace(stages.settings.of("score"), objective="score")
     judges = labels.accurate if labels.judges is None else labels.judges
-    pretrained = stages.train("pretrain", _at_own_level(cheap), settings=settings, validation=_at_own_level(judges))
+    pretrained = stages.train("score", _at_own_level(cheap), settings=settings, validation=_at_own_level(judges))
     stages.train("finetune", labels.accurate, start=pretrained)
     return {}
 

@@ -45,12 +45,25 @@ def read_recipe_settings(path: str | Path) -> RecipeSettings:
     Raises:
         ConfigError: The file is not TOML, a key is unknown, or a value is out of range.
     """
-    table = read_toml(path)
-    stages, bias = table.pop("stages", {}), table.pop("bias", {})
-    training = from_table(TrainingSettings, table)
+    return recipe_settings(read_toml(path))
+
+
+def recipe_settings(table: Mapping[str, Any], *, where: str = "") -> RecipeSettings:
+    """Return settings from the values of such a file.
+
+    Args:
+        table: Values by name.
+        where: Put before names in messages.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is out of range.
+    """
+    stages, bias = table.get("stages", {}), table.get("bias", {})
+    rest = {name: value for name, value in table.items() if name not in ("stages", "bias")}
+    training = from_table(TrainingSettings, rest, where=where)
     if not isinstance(stages, dict) or not all(isinstance(changes, dict) for changes in stages.values()):
-        raise ConfigError(f"Expected tables [stages.NAME] in {path}, came {stages!r}.")
-    settings = RecipeSettings(training, stages, from_table(BiasSettings, bias, where="bias."))
+        raise ConfigError(f"Expected tables [{where}stages.NAME], came {stages!r}. Write a table for each stage.")
+    settings = RecipeSettings(training, stages, from_table(BiasSettings, bias, where=f"{where}bias."))
     for stage in stages:
         settings.of(stage)
     return settings

@@ -83,3 +83,30 @@ def test_mistakes_are_named(biased, toy_model):
     nitrogen = replace(biased.molecules[0], numbers=np.array([1, 7, 1]))
     with pytest.raises(InputError, match="7"):
         weigh(toy_model, Dataset((nitrogen,)), BiasSettings())
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("per_atom", [False, True])
+def test_a_share_is_reached_whatever_the_biases(biased, toy_model, share, per_atom):
+    found = weigh(toy_model, biased, BiasSettings(effective_share=share, per_atom=per_atom))
+    weights = np.concatenate([one.force_weight.ravel() for one in found.data.molecules]).astype(np.float64)
+    if not per_atom:
+        weights = np.concatenate([one.force_weight[:, 0] for one in found.data.molecules]).astype(np.float64)
+    assert weights.sum() ** 2 / np.square(weights).sum() / len(weights) == pytest.approx(share, abs=1e-4)
+    assert weights.mean() == pytest.approx(1.0, abs=1e-5)
+    assert found.effective_share == pytest.approx(share, abs=1e-6)
+
+
+def test_a_share_is_reached_where_no_quantile_reaches_it(biased, toy_model):
+    """An error that all frames have in common hides how they differ."""
+    shifted = Dataset(tuple(replace(one, forces=one.forces + np.float32(3.0)) for one in biased.molecules))
+    assert weigh(toy_model, shifted, BiasSettings(quantile=0.01)).effective_share > 0.99
+    hidden, plain = (weigh(toy_model, data, BiasSettings(effective_share=0.5)) for data in (shifted, biased))
+    assert hidden.gamma == pytest.approx(plain.gamma, rel=1e-3)
+    for one, other in zip(hidden.data.molecules, plain.data.molecules, strict=True):
+        np.testing.assert_allclose(one.force_weight, other.force_weight, rtol=1e-3)
+
+
+def test_a_share_is_a_fraction():
+    with pytest.raises(ConfigError, match="effective_share"):
+        BiasSettings(effective_share=1.0)

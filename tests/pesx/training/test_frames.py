@@ -190,3 +190,23 @@ def test_forces_are_minus_the_gradient(table, model):
             model.interaction_energies(replace(graph, positions=positions + s * h * direction)) for s in (1, -1)
         )
     assert (-(up - down).sum() / (2 * h)).item() == pytest.approx((forces * direction).sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.75, 0.9])
+def test_the_target_level_has_its_share_of_a_pass(make_frames, toy_references, share):
+    few, many = make_frames([1, 8, 1], 3, 0), replace(make_frames([1, 8, 1], 20, 1), level="other")
+    references = toy_references | {"other": toy_references["toy"]}
+    table = FrameTable(Dataset((many, few)), references, cutoff=CUTOFF)
+    order = table.order(seed=1, epoch=0, together=4, target_share=share)
+    times = np.bincount(order, minlength=23)
+    assert set(times[:20]) == {1}
+    assert len(set(times[20:])) == 1
+    assert np.mean(order >= 20) >= share
+    fewer = times[20:] - 1
+    assert fewer[0] == 0 or fewer.sum() / (20 + fewer.sum()) < share
+    assert np.array_equal(order, table.order(seed=1, epoch=0, together=4, target_share=share))
+
+
+def test_no_share_is_the_order_of_one_level(toy_table):
+    plain = toy_table.order(seed=1, epoch=2, together=4)
+    assert np.array_equal(plain, toy_table.order(seed=1, epoch=2, together=4, target_share=0.5))

@@ -32,6 +32,7 @@ def test_settings_survive_the_way_to_plain_values_and_back():
         ("n_steps = 5\n[loss]\nforce_scale = nan", "force_scale above 0"),
         ("n_steps = 5\n[loss]\nrise_from = nan", "rise_from from 0"),
         ("n_steps = 5\nbatch_frames = 'many'", "a whole number.*'batch_frames'.*'many'"),
+        ("n_steps = 5\ntarget_share = 1.0", "target_share from 0"),
         ("seed = 1", "when the training is to end"),
         ("n_steps = ", "TOML"),
     ],

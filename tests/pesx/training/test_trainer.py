@@ -279,3 +279,22 @@ def test_frames_for_validation_can_be_given(data, tmp_path):
     _, card = checkpoint.load(train(SETTINGS, data, tmp_path, validation=held_out))
     assert card["errors"]["validation"][0]["n_frames"] == 7
     assert sum(card["training_frames"]["springs"].values()) == len(data)
+
+
+def test_a_finished_training_is_left_alone_until_there_is_more_to_do(data, tmp_path):
+    path = train(SETTINGS, data, tmp_path)
+    written = path.stat().st_mtime_ns
+    assert train(SETTINGS, data, tmp_path, resume=True) == path
+    assert path.stat().st_mtime_ns == written
+    train(SETTINGS, data, tmp_path, resume=True, tests={"again": data})
+    assert set(checkpoint.load(path)[1]["errors"]) == {"validation", "again"}
+
+
+def test_a_model_older_than_the_state_is_written_anew(data, tmp_path):
+    """What a kill leaves behind between the last state of a prolonged training and its model."""
+    old = train(SETTINGS, data, tmp_path).read_bytes()
+    longer = replace(SETTINGS, n_steps=SETTINGS.n_steps + 2)
+    path = train(longer, data, tmp_path, resume=True)
+    path.write_bytes(old)
+    train(longer, data, tmp_path, resume=True)
+    assert checkpoint.load(path)[1]["run"]["step"] == longer.n_steps
