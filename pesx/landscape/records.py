@@ -21,7 +21,7 @@ class StoredMinima:
         lowest_curvature: Lowest eigenvalue of the Hessian, eV/angstrom^2; NaN where not computed.
         log_product: Sum of log(eigenvalue) of the mass-weighted Hessian, eV/(angstrom^2 u); NaN where not computed.
         quench: Number of the quench that found it first.
-        visits: How many quenches ended there. Counted when read, not used when written.
+        visits: How many quenches of walkers ended there. Counted when read, not used when written.
         keys: Chemistry of each.
     """
 
@@ -86,3 +86,78 @@ class Violations:
 
     def __len__(self) -> int:
         return len(self.energy)
+
+
+@dataclass(frozen=True)
+class StoredTransitionStates:
+    """Distinct transition states, in the order of their numbers.
+
+    Attributes:
+        positions: Angstrom.
+        energy: eV.
+        fmax: Largest atomic force norm, eV/angstrom.
+        curvature: The one negative eigenvalue of the Hessian, eV/angstrom^2.
+        log_product: Sum of log(eigenvalue) of the positive eigenvalues of the mass-weighted Hessian, eV/(angstrom^2 u); NaN
+            where not computed.
+        first: Number of the minimum below it on one side.
+        second: Number of the minimum on the other; the same number where it rearranges one minimum onto itself.
+        search: Number of the search that found it first.
+        keys: Chemistry of each.
+    """
+
+    positions: Float[Tensor, "T N 3"]
+    energy: Float[Tensor, "T"]
+    fmax: Float[Tensor, "T"]
+    curvature: Float[Tensor, "T"]
+    log_product: Float[Tensor, "T"]
+    first: Int[Tensor, "T"]
+    second: Int[Tensor, "T"]
+    search: Int[Tensor, "T"]
+    keys: list[str]
+
+    def __len__(self) -> int:
+        return len(self.energy)
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Every pair of minima that was tried to be joined, one numpy array per column, in the order of their numbers.
+
+    Attributes:
+        first: Number of one minimum.
+        second: Number of the other.
+        reason: Why this pair: ``hop``, ``near`` or ``missing``.
+        outcome: What became of the path between them, :class:`~pesx.outcome.Outcome` codes.
+        n_evaluations: Force evaluations spent on the path.
+    """
+
+    first: Array
+    second: Array
+    reason: Array
+    outcome: Array
+    n_evaluations: Array
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Every search for a transition state, one numpy array per column, in the order of their numbers.
+
+    Attributes:
+        connection: Number of the connection whose path it started on.
+        outcome: :class:`~pesx.outcome.Outcome` codes; ``CONVERGED`` for a verified transition state, known or new.
+        energy: Where it ended, eV; NaN where it has none.
+        n_evaluations: Force evaluations spent, those down both sides among them.
+        transition_state: Number of the transition state it ended in, -1 for none.
+    """
+
+    connection: Array
+    outcome: Array
+    energy: Array
+    n_evaluations: Array
+    transition_state: Array
+
+    def __len__(self) -> int:
+        return len(self.connection)

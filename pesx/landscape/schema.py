@@ -13,13 +13,52 @@ from pesx.errors import RunFolderError
 
 FILE_NAME = "landscape.db"
 LOCK_NAME = "landscape.lock"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+NUMBERED = {
+    "minimum": "minima",
+    "quench": "quenches",
+    "connection": "connections",
+    "search": "searches",
+    "transition state": "transition_states",
+}
+"""Tables whose rows are numbered from zero without gaps, by what a row is."""
 
 _APPLICATION_ID = 0x70657378  # "pesx", so that tools such as file(1) can tell
 
 # Minima and quenches point to each other. SQLite's own enforcement would search one table for every row added to the other;
 # the store compares with the highest numbers instead, and the integrity check looks at every row.
-_TABLES = """
+_PATHWAYS = """
+CREATE TABLE connections (
+    id INTEGER PRIMARY KEY,
+    first INTEGER NOT NULL REFERENCES minima (id),
+    second INTEGER NOT NULL REFERENCES minima (id),
+    reason TEXT NOT NULL,
+    outcome INTEGER NOT NULL,
+    n_evaluations INTEGER NOT NULL
+);
+CREATE TABLE searches (
+    id INTEGER PRIMARY KEY,
+    connection INTEGER NOT NULL REFERENCES connections (id),
+    outcome INTEGER NOT NULL,
+    energy REAL,
+    n_evaluations INTEGER NOT NULL,
+    transition_state INTEGER REFERENCES transition_states (id)
+);
+CREATE TABLE transition_states (
+    id INTEGER PRIMARY KEY,
+    energy REAL NOT NULL,
+    fmax REAL,
+    curvature REAL NOT NULL,
+    log_product REAL,
+    chemistry TEXT NOT NULL,
+    positions BLOB NOT NULL,
+    first INTEGER NOT NULL REFERENCES minima (id),
+    second INTEGER NOT NULL REFERENCES minima (id),
+    search INTEGER NOT NULL REFERENCES searches (id)
+);
+"""
+
+_TABLES = f"""
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -56,10 +95,11 @@ CREATE TABLE state (
     name TEXT PRIMARY KEY,
     blob BLOB NOT NULL
 );
+{_PATHWAYS}
 """
 
-_UPGRADES: dict[int, str] = {}
-"""SQL that turns a file of one version into the next. The first version is the only one so far; a new one adds an entry."""
+_UPGRADES: dict[int, str] = {1: _PATHWAYS}
+"""SQL that turns a file of one version into the next. Version 2 adds transition states."""
 
 
 def failure(path: Path, error: sqlite3.Error) -> RunFolderError:
@@ -170,11 +210,11 @@ def problems(connection: sqlite3.Connection, n_atoms: int) -> list[str]:
     found = [f"SQLite: {row[0]}." for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
     dangling = connection.execute("PRAGMA foreign_key_check")
     found += [f"A row of {row[0]} points to a missing row of {row[2]}." for row in dangling]
-    for table in ("minima", "quenches"):
+    for table in NUMBERED.values():
         n, last = connection.execute(f"SELECT COUNT(*), COALESCE(MAX(id), -1) FROM {table}").fetchone()
         if last != n - 1:
             found.append(f"Table {table} has {n} rows, but its last number is {last}.")
-    for table in ("minima", "violations"):
+    for table in ("minima", "violations", "transition_states"):
         wrong = f"SELECT COUNT(*) FROM {table} WHERE LENGTH(positions) != ?"
         n = connection.execute(wrong, (24 * n_atoms,)).fetchone()[0]
         if n:
@@ -184,4 +224,9 @@ def problems(connection: sqlite3.Connection, n_atoms: int) -> list[str]:
     n = connection.execute(unvisited).fetchone()[0]
     if n:
         found.append(f"{n} minima are not where the quench ended that is said to have found them.")
+    below = """SELECT COUNT(*) FROM transition_states AS t JOIN minima AS m ON m.id IN (t.first, t.second)
+               WHERE t.energy < m.energy"""
+    n = connection.execute(below).fetchone()[0]
+    if n:
+        found.append(f"{n} times a transition state lies below a minimum that it leads to.")
     return found

@@ -1,5 +1,6 @@
 import sqlite3
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from pesx.errors import InputError
 from pesx.identity.surface import SurfaceIdentity
 from pesx.landscape import schema
 from pesx.landscape.archive import MinimaArchive
+from pesx.landscape.records import Connections, Searches, StoredTransitionStates
 from pesx.landscape.store import RunStore
 from pesx.state import Minima
 
@@ -144,3 +146,68 @@ def test_structures_must_have_the_atoms_of_the_molecule(store: RunStore, minima)
     wrong = replace(minima([0]), positions=torch.zeros(1, 4, 3))
     with pytest.raises(InputError, match="3 atoms"), store.transaction():
         store.add_minima(wrong)
+
+
+def pathways(energy: float = 2.0, second: int = 1) -> tuple[Connections, Searches, StoredTransitionStates]:
+    one = torch.ones(1, dtype=torch.float64)
+    found = StoredTransitionStates(
+        positions=torch.full((1, 3, 3), 0.25, dtype=torch.float64),
+        energy=energy * one,
+        fmax=1e-5 * one,
+        curvature=-0.5 * one,
+        log_product=torch.nan * one,
+        first=torch.tensor([0]),
+        second=torch.tensor([second]),
+        search=torch.tensor([1]),
+        keys=["R"],
+    )
+    numbers = np.array([0, 0, 0])
+    tried = Connections(numbers[:1], np.array([1]), np.array(["hop"]), np.array([1]), np.array([70]))
+    searches = Searches(
+        numbers, np.array([2, 1, 1]), np.array([np.nan, 2.0, 2.0]), np.array([9, 8, 7]), np.array([-1, 0, 0])
+    )
+    return tried, searches, found
+
+
+def add_pathways(store: RunStore, **changes: Any) -> None:
+    tried, searches, found = pathways(**changes)
+    with store.transaction():
+        store.add_transition_states(found)
+        store.add_connections(tried)
+        store.add_searches(searches)
+
+
+def test_transition_states_come_back_as_they_were(store: RunStore, fill):
+    fill(store)
+    add_pathways(store)
+    tried, searches, found = pathways()
+    same(store.connections(), tried)
+    same(store.searches(), searches)
+    same(store.transition_states(), found)
+    assert (store.n_connections, store.n_searches, store.n_transition_states) == (1, 3, 1)
+    assert store.check() == []
+
+
+def test_a_run_without_transition_states_reads_as_empty(store: RunStore):
+    assert store.transition_states().positions.shape == (0, 3, 3)
+    assert len(store.transition_states()) == len(store.connections()) == len(store.searches()) == 0
+
+
+def test_a_transition_state_cannot_lead_to_a_minimum_that_is_not_there(store: RunStore, fill):
+    fill(store)
+    with pytest.raises(InputError, match="every minimum named"):
+        add_pathways(store, second=5)
+    assert store.n_transition_states == store.n_searches == 0
+
+
+def test_the_check_finds_a_transition_state_below_its_minimum(store: RunStore, fill):
+    fill(store)
+    add_pathways(store, energy=-3.0)
+    assert store.check() == ["2 times a transition state lies below a minimum that it leads to."]
+
+
+def test_quenches_of_no_walker_are_no_visits(store: RunStore, fill, quenches):
+    fill(store)
+    with store.transaction():
+        store.add_quenches(replace(quenches([0, 1]), walker=np.array([-1, -1])))
+    assert store.minima().visits.tolist() == [2, 3]
