@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pesx.errors import ConfigError
+from pesx.so3krates.model import So3krates
 from pesx.training.dataset import Dataset
 from pesx.training.recipes.asteroid import asteroid
 from pesx.training.recipes.asteroid_unlabelled import asteroid_unlabelled
@@ -22,6 +23,9 @@ RECIPES: Mapping[str, Recipe] = {
     "multi-head": multi_head,
 }
 
+FROM_A_START = ("pretrain-finetune", "asteroid", "delta")
+"""Recipes whose pretraining can go on from a model that knows the cheap level already."""
+
 
 def train_by_recipe(
     recipe: str,
@@ -32,6 +36,7 @@ def train_by_recipe(
     resume: bool = False,
     tests: Mapping[str, Dataset] | None = None,
     elsewhere: Mapping[str, Path] | None = None,
+    start: So3krates | None = None,
 ) -> Path:
     """Run all stages of a recipe and write its model, with its card, to ``model.safetensors`` in a folder.
 
@@ -43,22 +48,29 @@ def train_by_recipe(
         resume: Go on with what was begun in this folder.
         tests: Further frames, by name, whose errors go into the cards.
         elsewhere: See :class:`Stages`.
+        start: See :class:`Stages`; for recipes of :data:`FROM_A_START`.
 
     Returns:
         The model file.
 
     Raises:
-        ConfigError: There is no such recipe, or no cheap frames for one that needs them.
+        ConfigError: There is no such recipe, it cannot use a start, or there are no cheap frames for one that needs them.
         InputError: See :func:`pesx.training.trainer.train`.
         WrongFolderError: A folder holds another training.
     """
     if recipe not in RECIPES:
         raise ConfigError(f"Expected a recipe out of {', '.join(RECIPES)}; came {recipe!r}.")
-    stages = Stages(settings, Path(out_folder), resume=resume, tests=tests, elsewhere=elsewhere)
+    if start is not None and recipe not in FROM_A_START:
+        raise ConfigError(
+            f"Expected a start only for {', '.join(FROM_A_START)}; came one for {recipe}, which begins with random weights. "
+            "Leave it out, or choose one of these."
+        )
+    stages = Stages(settings, Path(out_folder), resume=resume, tests=tests, elsewhere=elsewhere, start=start)
     return stages.finish(recipe, RECIPES[recipe](stages, labels))
 
 
 __all__ = [
+    "FROM_A_START",
     "RECIPES",
     "Labels",
     "Recipe",

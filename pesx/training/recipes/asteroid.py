@@ -15,6 +15,6 @@ def asteroid(stages: Stages, labels: Labels) -> Mapping[str, Any]:
     cheap = labels.need_cheap("asteroid")
     judge = stages.train("bias", labels.accurate)
     weighted = weigh(judge, cheap, stages.settings.bias)
-    pretrained = stages.train("pretrain", weighted.data)
+    pretrained = stages.train("pretrain", weighted.data, start=stages.start)
     stages.train("finetune", labels.accurate, start=pretrained)
     return {"bias": weighted.as_table()}

@@ -12,7 +12,7 @@ from pesx.training.recipes.recipe import Labels, Stages
 
 def delta(stages: Stages, labels: Labels) -> Mapping[str, Any]:
     """Train on the cheap frames, then a correction to that model, from random weights, on the accurate ones."""
-    baseline = stages.train("pretrain", labels.need_cheap("delta"))
+    baseline = stages.train("pretrain", labels.need_cheap("delta"), start=stages.start)
     settings = stages.settings.of("correction")
     start = with_baseline(settings.model, baseline, seed=settings.seed)
     stages.train("correction", labels.accurate, start=start)

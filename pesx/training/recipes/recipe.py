@@ -104,6 +104,7 @@ class Stages:
         tests: Frames, by name, whose errors go into the cards of the stages at their level.
         elsewhere: Folders, by name of the stage, of stages that several recipes have in common. What was finished there is
             taken, what was begun goes on; it must be the same training.
+        start: Model from which the first stage on cheap frames goes on; None for random weights.
     """
 
     def __init__(
@@ -114,9 +115,11 @@ class Stages:
         resume: bool,
         tests: Mapping[str, Dataset] | None = None,
         elsewhere: Mapping[str, Path] | None = None,
+        start: So3krates | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
+        self.start = start
         self._resume = resume
         self._tests = dict(tests or {})
         self._elsewhere = dict(elsewhere or {})
