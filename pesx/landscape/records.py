@@ -161,3 +161,33 @@ class Searches:
 
     def __len__(self) -> int:
         return len(self.connection)
+
+
+@dataclass(frozen=True)
+class Verifications:
+    """Minima relaxed further with a reference engine, in the order of minima and levels.
+
+    Attributes:
+        minimum: Number of the minimum.
+        level: Level of theory.
+        outcome: :class:`~pesx.outcome.Outcome` codes of the relaxation.
+        unrelaxed_energy: Of the engine at the minimum as it was found, eV; NaN where it failed.
+        energy: Of the engine where the relaxation ended, eV; NaN where it failed.
+        rmsd: How far that is from the minimum, over allowed permutations, angstrom; NaN where the chemistry is another.
+        heavy_rmsd: The same without hydrogen, angstrom.
+        n_evaluations: Calls of the engine.
+        positions: Where the relaxation ended, angstrom.
+    """
+
+    minimum: Array
+    level: Array
+    outcome: Array
+    unrelaxed_energy: Array
+    energy: Array
+    rmsd: Array
+    heavy_rmsd: Array
+    n_evaluations: Array
+    positions: Float[Tensor, "V N 3"]
+
+    def __len__(self) -> int:
+        return len(self.minimum)

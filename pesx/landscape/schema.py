@@ -27,7 +27,7 @@ _APPLICATION_ID = 0x70657378  # "pesx", so that tools such as file(1) can tell
 
 # Minima and quenches point to each other. SQLite's own enforcement would search one table for every row added to the other;
 # the store compares with the highest numbers instead, and the integrity check looks at every row.
-_PATHWAYS = """
+_AFTER_A_SEARCH = """
 CREATE TABLE connections (
     id INTEGER PRIMARY KEY,
     first INTEGER NOT NULL REFERENCES minima (id),
@@ -56,6 +56,18 @@ CREATE TABLE transition_states (
     second INTEGER NOT NULL REFERENCES minima (id),
     search INTEGER NOT NULL REFERENCES searches (id)
 );
+CREATE TABLE verifications (
+    minimum INTEGER NOT NULL REFERENCES minima (id),
+    level TEXT NOT NULL,
+    outcome INTEGER NOT NULL,
+    unrelaxed_energy REAL,
+    energy REAL,
+    rmsd REAL,
+    heavy_rmsd REAL,
+    n_evaluations INTEGER NOT NULL,
+    positions BLOB NOT NULL,
+    PRIMARY KEY (minimum, level)
+) WITHOUT ROWID;
 """
 
 _TABLES = f"""
@@ -95,11 +107,12 @@ CREATE TABLE state (
     name TEXT PRIMARY KEY,
     blob BLOB NOT NULL
 );
-{_PATHWAYS}
+{_AFTER_A_SEARCH}
 """
 
-_UPGRADES: dict[int, str] = {1: _PATHWAYS}
-"""SQL that turns a file of one version into the next. Version 2 adds transition states."""
+_UPGRADES: dict[int, str] = {1: _AFTER_A_SEARCH}
+"""SQL that turns a file of one version into the next. Version 2 adds transition states and
+verifications."""
 
 
 def failure(path: Path, error: sqlite3.Error) -> RunFolderError:
@@ -214,7 +227,7 @@ def problems(connection: sqlite3.Connection, n_atoms: int) -> list[str]:
         n, last = connection.execute(f"SELECT COUNT(*), COALESCE(MAX(id), -1) FROM {table}").fetchone()
         if last != n - 1:
             found.append(f"Table {table} has {n} rows, but its last number is {last}.")
-    for table in ("minima", "violations", "transition_states"):
+    for table in ("minima", "violations", "transition_states", "verifications"):
         wrong = f"SELECT COUNT(*) FROM {table} WHERE LENGTH(positions) != ?"
         n = connection.execute(wrong, (24 * n_atoms,)).fetchone()[0]
         if n:

@@ -3,7 +3,6 @@
 Numbers count from zero without gaps. All structures are float64, little-endian.
 """
 
-
 import numpy as np
 import torch
 
@@ -15,6 +14,7 @@ from pesx.landscape.records import (
     Searches,
     StoredMinima,
     StoredTransitionStates,
+    Verifications,
     Violations,
 )
 from pesx.landscape.rows import columns, from_blobs, none_if_negative, to_blobs
@@ -96,6 +96,23 @@ class RunStore(Database):
             found.second,
             found.search,
         )
+
+    def add_verifications(self, verified: Verifications) -> None:
+        """Store what became of minima at a level of theory, instead of what is there for the same minimum and level."""
+        self._require_atoms(verified.positions)
+        self._name("minimum", verified.minimum)
+        values = (
+            verified.minimum,
+            verified.level,
+            verified.outcome,
+            verified.unrelaxed_energy,
+            verified.energy,
+            verified.rmsd,
+            verified.heavy_rmsd,
+            verified.n_evaluations,
+        )
+        rows = zip(*(column.tolist() for column in values), to_blobs(verified.positions), strict=True)
+        self._insert("verifications", rows, len(values) + 1, verb="REPLACE")
 
     @property
     def energy_unit(self) -> str:
@@ -200,6 +217,25 @@ class RunStore(Database):
             second=second,
             search=search,
             keys=keys.tolist(),
+        )
+
+    def verifications(self) -> Verifications:
+        """Return what became of minima at other levels of theory."""
+        rows = self._rows(
+            "SELECT minimum, level, outcome, unrelaxed_energy, energy, rmsd, heavy_rmsd, n_evaluations, positions "
+            "FROM verifications ORDER BY minimum, level"
+        )
+        minimum, level, outcome, unrelaxed, energy, rmsd, heavy_rmsd, n_evaluations, blobs = columns(rows, "qOqddddqO")
+        return Verifications(
+            minimum=minimum,
+            level=level,
+            outcome=outcome,
+            unrelaxed_energy=unrelaxed,
+            energy=energy,
+            rmsd=rmsd,
+            heavy_rmsd=heavy_rmsd,
+            n_evaluations=n_evaluations,
+            positions=from_blobs(blobs, self.molecule.n_atoms),
         )
 
     def _require_atoms(self, positions: Tensor) -> None:

@@ -10,7 +10,7 @@ from pesx.errors import InputError
 from pesx.identity.surface import SurfaceIdentity
 from pesx.landscape import schema
 from pesx.landscape.archive import MinimaArchive
-from pesx.landscape.records import Connections, Searches, StoredTransitionStates
+from pesx.landscape.records import Connections, Searches, StoredTransitionStates, Verifications
 from pesx.landscape.store import RunStore
 from pesx.state import Minima
 
@@ -211,3 +211,33 @@ def test_quenches_of_no_walker_are_no_visits(store: RunStore, fill, quenches):
     with store.transaction():
         store.add_quenches(replace(quenches([0, 1]), walker=np.array([-1, -1])))
     assert store.minima().visits.tolist() == [2, 3]
+
+
+def verified(energy: float) -> Verifications:
+    two = np.array([1.0, np.nan])
+    return Verifications(
+        minimum=np.array([0, 1]),
+        level=np.array(["GFN2-xTB", "GFN2-xTB"], dtype=object),
+        outcome=np.array([1, 3]),
+        unrelaxed_energy=two,
+        energy=energy * two,
+        rmsd=two,
+        heavy_rmsd=0.5 * two,
+        n_evaluations=np.array([40, 3]),
+        positions=torch.full((2, 3, 3), energy, dtype=torch.float64),
+    )
+
+
+def test_a_verification_replaces_the_one_before(store: RunStore, fill):
+    fill(store)
+    for energy in (-1.0, -2.0):
+        with store.transaction():
+            store.add_verifications(verified(energy))
+        same(store.verifications(), verified(energy))
+    assert store.check() == []
+
+
+def test_a_verification_needs_its_minimum(store: RunStore):
+    with pytest.raises(InputError, match="every minimum named"), store.transaction():
+        store.add_verifications(verified(-1.0))
+    assert len(store.verifications()) == 0
