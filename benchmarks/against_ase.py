@@ -28,11 +28,11 @@ from stopwatch import Stopwatch
 
 from pesx import ExploreSettings, Outcome, Run, RunStore, make_potential, read_molecule
 from pesx.explore.exploration import Exploration
-from pesx.explore.sieve import Sieve
 from pesx.explore.slots import Lane
 from pesx.explore.stop import Progress
 from pesx.guards import MolecularGuard
 from pesx.landscape.archive import MinimaArchive
+from pesx.landscape.sieve import Sieve
 from pesx.potentials.learned import LearnedPotential
 from pesx.units import BOLTZMANN
 

@@ -26,8 +26,8 @@ def count(ends: torch.Tensor, potential: Potential, molecule: Molecule, *, amide
     if not len(ends):
         return {"candidates": 0, "distinct": 0, "distinct_any_energy": 0, "outcomes": {}}
     parts, archive = molecule_parts(potential, molecule, amides=amides, n_seeds=0)
-    convergence = replace(parts.polish_convergence, max_steps=1000)
-    minima = quench(parts.polish, potential, ends.double(), convergence=convergence)
+    convergence = replace(parts.relaxation.polish_convergence, max_steps=1000)
+    minima = quench(parts.relaxation.polish, potential, ends.double(), convergence=convergence)
     minima = parts.sieve.judge(minima, archive)
     archive.add(minima, parts.sieve.guard.keys(minima.positions))
     outcomes = Counter(Outcome(code).name.lower() for code in minima.outcome.tolist())

@@ -9,7 +9,6 @@ many float64 slots as walkers: waiting would save no evaluation, and would drain
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
@@ -17,15 +16,16 @@ from pesx.explore.escape import Escape
 from pesx.explore.exchange import exchange, on_ladder
 from pesx.explore.ledger import Ledger
 from pesx.explore.relocate import Relocate
-from pesx.explore.sieve import Sieve
 from pesx.explore.slots import Job, Lane, Slots
 from pesx.explore.stop import Progress, Stop
 from pesx.explore.walkers import Explorer, Hops, Seeds, Settled, Walkers
 from pesx.landscape.archive import MinimaArchive
+from pesx.landscape.sieve import Sieve
 from pesx.moves.choice import Choice, Earnings
 from pesx.outcome import Outcome
-from pesx.protocols import Potential, Stepper
+from pesx.protocols import Potential
 from pesx.relax.quench import Convergence, judge
+from pesx.relax.two_stage import TwoStage
 from pesx.state import Found, Minima, Modes, cat_rows, flatten, fmax, put_rows, take_rows, unflatten
 from pesx.streams import Streams
 from pesx.typing import Float, Index, Mask, PerReplica, Positions, Tensor
@@ -47,10 +47,7 @@ class Parts:
         moves: Names of the moves, by number.
         seeds: Where walkers without a minimum start.
         escape: The escape by dynamics.
-        rough: Relaxer of the slots.
-        polish: Relaxer of the float64 slots.
-        rough_convergence: When the rough quench is done.
-        polish_convergence: When the polish is done.
+        relaxation: Rough in the slots, polish in the float64 slots.
         sieve: Verdicts.
         choice: How the shares of moves follow their earnings.
         relocate: What happens to walkers that find nothing.
@@ -62,10 +59,7 @@ class Parts:
     moves: tuple[str, ...]
     seeds: Seeds
     escape: Escape
-    rough: Stepper[Any]
-    polish: Stepper[Any]
-    rough_convergence: Convergence
-    polish_convergence: Convergence
+    relaxation: TwoStage
     sieve: Sieve
     choice: Choice
     relocate: Relocate
@@ -115,10 +109,12 @@ class Exploration:
         rough = template[None].to(sizes.device, sizes.dtype)
         self.slots = Slots(
             parts.potential,
-            {"escape": Lane(parts.escape, rough), "quench": Lane(parts.rough, rough)},
+            {"escape": Lane(parts.escape, rough), "quench": Lane(parts.relaxation.rough, rough)},
             sizes.n_slots,
         )
-        self.polishing = Slots(parts.potential, {"polish": Lane(parts.polish, rough.double())}, sizes.n_walkers)
+        self.polishing = Slots(
+            parts.potential, {"polish": Lane(parts.relaxation.polish, rough.double())}, sizes.n_walkers
+        )
         self.walkers = parts.explorer.start(template[None].expand(sizes.n_walkers, -1, -1).clone())
         self.earnings = Earnings.nothing(len(parts.moves))
         self._move = torch.full((sizes.n_walkers,), FIRST_QUENCH)
@@ -209,7 +205,9 @@ class Exploration:
             self.parts.escape.launch(positions[is_escape], hops.velocities[is_escape], hops.kinetic[is_escape]),
         )
         self.slots.lanes["escape"].put(*out)
-        self.slots.lanes["quench"].put(take_rows(job, ~is_escape), self.parts.rough.init(positions[~is_escape]))
+        self.slots.lanes["quench"].put(
+            take_rows(job, ~is_escape), self.parts.relaxation.rough.init(positions[~is_escape])
+        )
 
     def _propose(self, rows: Walkers, walkers: Index, homeless: Mask, streams: Streams) -> Hops:
         """Return a seed for walkers without a minimum, a hop for the others."""
@@ -245,12 +243,14 @@ class Exploration:
         is_done = lane.state.outcome != Outcome.RUNNING
         if is_done.any():
             job, positions, _ = lane.take(is_done)
-            self.slots.lanes["quench"].put(Job.fresh(job.walker, job.n_evaluations), self.parts.rough.init(positions))
+            self.slots.lanes["quench"].put(
+                Job.fresh(job.walker, job.n_evaluations), self.parts.relaxation.rough.init(positions)
+            )
 
     def _collect_quenches(self) -> list["_Verdict"]:
         """Settle what failed or is known; queue the rest for polishing."""
         lane, sieve = self.slots.lanes["quench"], self.parts.sieve
-        ended = _take_ended(lane, self.parts.rough_convergence)
+        ended = _take_ended(lane, self.parts.relaxation.rough_convergence)
         if ended is None:
             return []
         job, minima = ended
@@ -259,7 +259,7 @@ class Exploration:
         is_candidate = (minima.outcome == Outcome.CONVERGED) & (known < 0)
         if is_candidate.any():
             waiting = take_rows(minima, is_candidate)
-            start = self.parts.polish.init(waiting.positions.to(self.sizes.device))
+            start = self.parts.relaxation.polish.init(waiting.positions.to(self.sizes.device))
             self.polishing.lanes["polish"].put(
                 Job.fresh(job.walker[is_candidate], job.n_evaluations[is_candidate]), start
             )
@@ -267,7 +267,7 @@ class Exploration:
 
     def _collect_polished(self) -> list["_Verdict"]:
         """Judge again with final numbers; what is still unknown must show that it has no negative mode."""
-        ended = _take_ended(self.polishing.lanes["polish"], self.parts.polish_convergence)
+        ended = _take_ended(self.polishing.lanes["polish"], self.parts.relaxation.polish_convergence)
         if ended is None:
             return []
         job, minima = ended

@@ -18,7 +18,6 @@ from pesx.explore.minima_hopping import MinimaHopping
 from pesx.explore.mixed import Mixed
 from pesx.explore.relocate import Relocate
 from pesx.explore.seeds import Conformers, RandomSphere
-from pesx.explore.sieve import Sieve
 from pesx.explore.walkers import Explorer
 from pesx.guards.cluster import ClusterGuard
 from pesx.guards.molecular import Amides, MolecularGuard
@@ -26,6 +25,7 @@ from pesx.identity.cluster import ClusterIdentity
 from pesx.identity.molecular import Mirror, MolecularIdentity
 from pesx.identity.surface import SurfaceIdentity
 from pesx.landscape.archive import MinimaArchive
+from pesx.landscape.sieve import Sieve
 from pesx.molecule import Molecule
 from pesx.moves.choice import Choice
 from pesx.moves.crossover import Crossover
@@ -34,13 +34,9 @@ from pesx.moves.resite import Resite
 from pesx.moves.torsion import Twist
 from pesx.protocols import Identity, Move, Potential
 from pesx.relax.davidson import HasProducts, lowest_modes
-from pesx.relax.fire import Fire
-from pesx.relax.lbfgs import Lbfgs
 from pesx.relax.model_hessian import ModelHessian
 from pesx.relax.modes import modes
-from pesx.relax.preconditioned import PreconditionedLbfgs
-from pesx.relax.quench import Convergence
-from pesx.relax.staged import Staged
+from pesx.relax.two_stage import molecular_stages, reduced_stages
 from pesx.state import Modes
 from pesx.typing import Positions
 from pesx.units import BOLTZMANN
@@ -142,11 +138,7 @@ def molecule_parts(
         moves=names,
         seeds=Conformers(_conformers(molecule, n_seeds, seed, amides), moves[0] or Displace()),
         escape=Escape(),
-        # FIRE only takes the edge off clashes; the metric sees to the rest.
-        rough=Staged(Fire(), PreconditionedLbfgs(metric), switch=10.0),
-        polish=PreconditionedLbfgs(metric, max_step=0.1, max_rise=1e-7),
-        rough_convergence=Convergence(fmax=3e-3, max_steps=500),
-        polish_convergence=Convergence(fmax=1e-4, max_steps=200),
+        relaxation=molecular_stages(metric),
         sieve=Sieve(MolecularGuard(molecule, amides=amides), energy_window, deepest_fall=1.0),
         choice=Choice(),
         relocate=Relocate(),
@@ -242,10 +234,7 @@ def _reduced_parts(
         moves=names,
         seeds=seeds,
         escape=Escape(displacement=0.01),
-        rough=Lbfgs(memory=5, max_step=0.2, stiffness=stiffness, max_rise=1e-6),
-        polish=Lbfgs(memory=10, max_step=0.05, stiffness=stiffness, max_rise=1e-9),
-        rough_convergence=Convergence(fmax=1e-3, max_steps=1500, max_radius=20.0),
-        polish_convergence=Convergence(fmax=1e-7, max_steps=1000, max_radius=20.0),
+        relaxation=reduced_stages(stiffness),
         sieve=sieve,
         choice=Choice(),
         relocate=Relocate(),

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from pesx.errors import ConfigError
-from pesx.explore.sieve import Sieve
 from pesx.guards.cluster import ClusterGuard
 from pesx.identity.cluster import ClusterIdentity
 from pesx.landscape.archive import MinimaArchive
+from pesx.landscape.sieve import Sieve
 from pesx.outcome import Outcome
 from pesx.state import Minima
 
