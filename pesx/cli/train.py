@@ -57,11 +57,8 @@ def _by_recipe(arguments: Namespace, settings: RecipeSettings, data: Dataset, te
     cheap = (
         merge([load_labels(path, level, flag="cheap-level") for path in arguments.cheap]) if arguments.cheap else None
     )
-    _require_one_level(data, "data")
-    levels = data.levels
-    if cheap is not None:
-        _require_one_level(cheap, "cheap")
-        levels += cheap.levels
+    _require_one_level(data)
+    levels = data.levels if cheap is None else data.levels + cheap.levels
     _refuse_strange_tests(tests, levels, settings.training.model.elements)
     return train_by_recipe(
         arguments.recipe,
@@ -108,11 +105,11 @@ def _refuse_strange_tests(tests: Mapping[str, Dataset], levels: Sequence[str], e
             )
 
 
-def _require_one_level(data: Dataset, flag: str) -> None:
-    """Refuse several levels, which a recipe would meet in its second stage, after the first is done."""
+def _require_one_level(data: Dataset) -> None:
+    """Refuse several accurate levels, which most recipes would meet in their second stage, after the first is done."""
     if len(data.levels) > 1:
         raise ConfigError(
-            f"Expected labels of one level of theory for --{flag} beside --recipe; came {', '.join(map(repr, data.levels))}. "
+            f"Expected labels of one level of theory for --data beside --recipe; came {', '.join(map(repr, data.levels))}. "
             "Leave out all but one."
         )
 
@@ -162,4 +159,6 @@ def _named(path: str, source: LabelStore | ExtxyzFrames) -> Dataset:
     try:
         return load(source)
     except InputError as error:
-        raise error if path in str(error) else InputError(f"{path}: {error}") from error
+        if path in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error

@@ -7,6 +7,7 @@ import numpy as np
 
 from pesx.engines.engine import FloatArray
 from pesx.engines.frames import frame_identity, read_frames
+from pesx.errors import InputError
 from pesx.labelling.tasks import TaskMolecule
 
 GIVEN = "given"
@@ -34,7 +35,7 @@ def given_frames(*paths: str | Path) -> list[GivenFrame]:
     """Return the structures of files; different molecules of one name get a number each.
 
     Raises:
-        InputError: A file cannot be read, or a frame has a charge or multiplicity that makes no sense.
+        InputError: A file cannot be read, or a frame has an unknown element, or a charge or multiplicity that makes no sense.
     """
     molecules: dict[tuple[str, tuple[int, ...], int, int], TaskMolecule] = {}
     frames = []
@@ -44,6 +45,7 @@ def given_frames(*paths: str | Path) -> list[GivenFrame]:
             name, charge, multiplicity = frame_identity(atoms, where=f"{path}, frame {index}")
             key = (name, numbers, charge, multiplicity)
             if key not in molecules:
+                _require_electrons(numbers, charge, multiplicity, where=f"{path}, frame {index}")
                 n_before = sum(other == name for other, *_ in molecules)
                 unique = f"{name}#{n_before + 1}" if n_before else name
                 molecules[key] = TaskMolecule(unique, "", numbers, charge, multiplicity)
@@ -51,6 +53,18 @@ def given_frames(*paths: str | Path) -> list[GivenFrame]:
             source, trajectory = (str(atoms.info.get(word, other)) for word, other in _TAGS.items())
             frames.append(GivenFrame(molecules[key], positions, source, trajectory))
     return frames
+
+
+def _require_electrons(numbers: tuple[int, ...], charge: int, multiplicity: int, *, where: str) -> None:
+    """Refuse what no engine can have, before the first one is asked."""
+    if min(numbers, default=0) < 1:
+        raise InputError(f"{where}: expected atoms of known elements, came none or one without. Correct the elements.")
+    n_electrons = sum(numbers) - charge
+    if n_electrons < multiplicity - 1:
+        raise InputError(
+            f"{where}: expected a charge and a multiplicity (spin, 2S+1) that neutral atoms with {sum(numbers)} electrons can "
+            f"have, came {charge} and {multiplicity}. Correct charge or spin."
+        )
 
 
 _TAGS = {"source": GIVEN, "trajectory": ""}

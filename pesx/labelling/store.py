@@ -163,6 +163,7 @@ class LabelStore:
             raise InputError(f"Expected the number of a molecule in {self._path}, came {molecule_id}.")
         shape = (len(rows), size[0], 3)
         no_forces, lacks = np.full(shape[1:], np.nan), np.array([row[2] is None for row in rows], dtype=bool)
+        self._require_sizes(rows, 24 * size[0])
         forces = np.array([no_forces if row[2] is None else _array(row[2]) for row in rows], dtype=np.float64)
         return {
             "positions": np.array([_array(row[0]) for row in rows], dtype=np.float64).reshape(shape),
@@ -174,6 +175,15 @@ class LabelStore:
             "temperature": np.array([float(row[4]) for row in rows], dtype=np.float64),
             "trajectory": np.array([row[5] for row in rows], dtype=np.str_),
         }
+
+    def _require_sizes(self, rows: list[tuple[Any, ...]], size: int) -> None:
+        """Refuse frames whose positions or forces are of another number of atoms than the molecule."""
+        for number, (positions, _, forces, *_) in enumerate(rows):
+            if len(positions) != size or (forces is not None and len(forces) != size):
+                raise InputError(
+                    f"Expected positions and forces of {size // 24} atoms in every frame of {self._path}, came another size in "
+                    f"frame {number} of a molecule: it is damaged, or was not made by `pesx label`. Label the structures again."
+                )
 
     def counts(self) -> list[tuple[str, str, str, int]]:
         """Return how many frames there are by (molecule name, source, outcome)."""

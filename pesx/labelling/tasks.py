@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from pesx.engines.engine import Engine, Evaluate, FloatArray, IntArray
-from pesx.errors import EngineError
+from pesx.errors import EngineError, InputError
 from pesx.labelling import geometries
 from pesx.labelling.plan import SIMULATED, SOURCES, Dynamics, Plan
 from pesx.labelling.store import LABELLED, Frame
@@ -192,14 +192,25 @@ class GivenTask:
 
 @dataclass(frozen=True)
 class _Binder:
-    """Binds an engine to the molecule of a task, anew at each call."""
+    """Binds an engine to the molecule of a task, anew at each call, and looks at the shape of what it gives."""
 
     engine: Engine
     molecule: TaskMolecule
 
     def __call__(self) -> Evaluate:
         numbers: IntArray = np.array(self.molecule.numbers, dtype=np.int64)
-        return self.engine.bind(numbers, charge=self.molecule.charge, multiplicity=self.molecule.multiplicity)
+        evaluate = self.engine.bind(numbers, charge=self.molecule.charge, multiplicity=self.molecule.multiplicity)
+
+        def checked(positions: FloatArray) -> tuple[float, FloatArray]:
+            energy, forces = evaluate(positions)
+            if np.shape(forces) != (len(numbers), 3):
+                raise InputError(
+                    f"Expected forces of shape ({len(numbers)}, 3) from the engine {self.engine.name!r}, came "
+                    f"{np.shape(forces)}. Correct its calculator."
+                )
+            return energy, forces
+
+        return checked
 
 
 def _frame(point: Point, task: SamplingTask, *, temperature: float = float("nan")) -> Frame:

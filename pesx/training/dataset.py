@@ -19,6 +19,9 @@ from pesx.errors import InputError
 
 HEAVIEST_ELEMENT = 118
 
+LARGEST_BINDING = 10.0
+"""Energies of one molecule differ by less than this times the number of atoms, eV: no bonds are worth as much."""
+
 
 class FrameSource(Protocol):
     """Anything that holds labelled frames of molecules at one level of theory."""
@@ -154,7 +157,11 @@ class Dataset:
 
 
 def merge(datasets: Sequence[Dataset]) -> Dataset:
-    """Return the frames of several data sets as one; frames of one molecule at one level come together."""
+    """Return the frames of several data sets as one; frames of one molecule at one level come together.
+
+    Raises:
+        InputError: Energies of one molecule at one level differ between two of them by more than all its bonds are worth.
+    """
     merged: dict[tuple[Any, ...], MoleculeFrames] = {}
     for one in (molecule for dataset in datasets for molecule in dataset.molecules):
         key = (one.name, one.level, one.numbers.tobytes(), one.charge, one.multiplicity, one.is_relative)
@@ -163,6 +170,7 @@ def merge(datasets: Sequence[Dataset]) -> Dataset:
 
 
 def _joined(one: MoleculeFrames, other: MoleculeFrames) -> MoleculeFrames:
+    _require_one_zero(one, other)
     # Numbers of trajectories say nothing outside their own data set.
     apart = other.trajectory + (one.trajectory.max() + 1 - other.trajectory.min())
     return replace(
@@ -174,6 +182,17 @@ def _joined(one: MoleculeFrames, other: MoleculeFrames) -> MoleculeFrames:
         trajectory=np.concatenate([one.trajectory, apart]),
         force_weight=np.concatenate([one.force_weight, other.force_weight]),
     )
+
+
+def _require_one_zero(one: MoleculeFrames, other: MoleculeFrames) -> None:
+    if one.is_relative or not (one.has_energy.any() and other.has_energy.any()):
+        return
+    first, second = (float(np.nanmedian(molecule.energy)) for molecule in (one, other))
+    if abs(first - second) > LARGEST_BINDING * len(one.numbers):
+        raise InputError(
+            f"Molecule {one.name!r} at the level {one.level!r}: expected energies in one unit and from one zero, came about "
+            f"{first:.6g} eV in one source and {second:.6g} eV in another. Correct a unit, or name the level of one otherwise."
+        )
 
 
 def load(source: FrameSource) -> Dataset:

@@ -1,6 +1,6 @@
 """What a training works on: frames for training and validation, and the zero of energies at each level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pesx.errors import ConfigError, InputError
 from pesx.so3krates.model import So3krates
@@ -40,9 +40,21 @@ def prepare(
         start: Model whose references are kept at levels that it has, because its weights stand above them; None to fit all.
         target: See :func:`pesx.training.trainer.train`.
         validation: See :func:`pesx.training.trainer.train`.
+
+    Raises:
+        ConfigError: A target is missing.
+        InputError: The network lacks an element or the embedding of a charge or spin, no frame is left to train on, or those
+            for validation have no labels or other elements.
     """
     levels = _levels(data, target)
+    _check_elements(settings, data, start)
+    _check_electrons(settings, data, start)
     training = without_hot_frames(data, settings.max_force)
+    if not training.molecules:
+        raise InputError(
+            f"Expected frames with forces up to max_force = {settings.max_force:g} eV/angstrom, came {len(data)}, all with "
+            "larger ones. Check the unit of the forces, or raise max_force."
+        )
     if validation is None:
         training, validation = split(training, settings.validation_fraction, seed=settings.seed)
     validation = validation.at(levels[0])
@@ -59,6 +71,41 @@ def prepare(
         validation_table=FrameTable(validation, references, cutoff=cutoff, large_force=settings.loss.large_force),
         digest=data.digest(),
     )
+
+
+def _check_elements(settings: TrainingSettings, data: Dataset, start: So3krates | None) -> None:
+    """Refuse elements that the network does not have, before anything is fitted."""
+    where = "the [model] table"
+    known = settings.model.elements
+    if start is not None and not set(data.elements) <= set(start.settings.elements):
+        where, known = "the start", start.settings.elements
+    strange = sorted(set(data.elements) - set(known))
+    if strange:
+        names = [one.name for one in data.molecules if set(strange) & set(one.numbers.tolist())]
+        raise InputError(
+            f"Expected only the elements of {where}, {list(known)}, in the frames; came {strange}, first in {names[0]!r} "
+            f"({len(names)} of {len(data.molecules)} molecules). Leave these out, or train a network with these elements."
+        )
+
+
+def _check_electrons(settings: TrainingSettings, data: Dataset, start: So3krates | None) -> None:
+    """Refuse molecules that the network could not tell from neutral ones with closed shells."""
+    baseline = settings.model.baseline or (None if start is None else start.settings.baseline)
+    parts = replace(settings.model, baseline=baseline).parts()
+    charged = [one for one in data.molecules if one.charge != 0]
+    open_shell = [one for one in data.molecules if one.multiplicity != 1]
+    if charged and not any(part.charge_embedding for part in parts):
+        raise InputError(
+            f"Expected neutral molecules for a network without charge embedding; came charge {charged[0].charge} of "
+            f"{charged[0].name!r} ({len(charged)} of {len(data.molecules)} molecules). Leave these out, or set "
+            "charge_embedding = true in the [model] table."
+        )
+    if open_shell and not any(part.spin_embedding for part in parts):
+        raise InputError(
+            f"Expected closed shells for a network without spin embedding; came multiplicity {open_shell[0].multiplicity} of "
+            f"{open_shell[0].name!r} ({len(open_shell)} of {len(data.molecules)} molecules). Leave these out, or set "
+            "spin_embedding = true in the [model] table."
+        )
 
 
 def _levels(data: Dataset, target: str | None) -> tuple[str, ...]:

@@ -101,6 +101,7 @@ def train(
     torch.set_num_threads(settings.threads)
     prepared = prepare(settings, data, start, target, validation=validation)
     run = _Run(settings, prepared, folder, start)
+    run.require_fit(tests or {})
     run.restore()
     if run.is_finished(tests or ()):
         return folder / MODEL
@@ -216,6 +217,16 @@ class _Run:
         card = checkpoint.load(path)[1]
         # A model can be older than the state, of a training that was shorter then.
         return bool(card["run"]["step"] == self.at.step and set(tests) <= card["errors"].keys())
+
+    def require_fit(self, tests: Mapping[str, Dataset]) -> None:
+        """Refuse tests with atoms or electrons that the model does not know before time is spent on training it."""
+        for name, frames in tests.items():
+            try:
+                self.trained.model.check_elements(torch.tensor(frames.elements))
+                for molecule in frames.molecules:
+                    self.trained.model.check_electrons(molecule.charge, molecule.multiplicity)
+            except InputError as error:
+                raise InputError(f"Test {name!r}: {error}") from error
 
     def restore(self) -> None:
         """Continue from the state in the folder, if there is one."""

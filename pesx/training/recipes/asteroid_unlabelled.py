@@ -1,6 +1,9 @@
 """ASTEROID without cheap labels: learn the shape of the surface from where molecules are found at a known temperature.
 
 Score matching on Boltzmann samples, then training on the accurate frames. Bukharin et al. 2023, ICML, arXiv:2306.03109.
+
+Forces from a few thousand samples are off by a quarter. What cheap labels leave is small and wants small steps
+(``stages.finetune``); this is not, so the stage on labels has a name of its own, and steps as large as from random weights.
 """
 
 from collections.abc import Mapping
@@ -20,7 +23,7 @@ def asteroid_unlabelled(stages: Stages, labels: Labels) -> Mapping[str, Any]:
     settings = replace(stages.settings.of("score"), objective="score")
     judges = labels.accurate if labels.judges is None else labels.judges
     pretrained = stages.train("score", _at_own_level(cheap), settings=settings, validation=_at_own_level(judges))
-    stages.train("finetune", labels.accurate, start=pretrained)
+    stages.train("labels", labels.accurate, start=pretrained)
     return {}
 
 

@@ -53,15 +53,41 @@ def stacked(labels: Sequence[Any], shape: tuple[int, ...], *, where: str) -> Any
         where: File, molecule and label, for the message.
 
     Raises:
-        InputError: A label has another shape.
+        InputError: A label has another shape, or is no number.
     """
     if all(label is None for label in labels):
         return None
     for number, label in enumerate(labels):
-        if label is not None and np.shape(label) != shape:
-            raise InputError(
-                f"{where}, frame {number} of the molecule: expected the shape {shape}, came {np.shape(label)}. Correct it."
-            )
+        if label is not None:
+            _require_label(label, shape, where=f"{where}, frame {number} of the molecule")
     missing = np.array([label is None for label in labels])
     values = np.stack([np.zeros(shape) if label is None else np.asarray(label, dtype=np.float64) for label in labels])
     return np.ma.masked_array(values, mask=np.broadcast_to(missing.reshape(-1, *[1] * len(shape)), values.shape))
+
+
+def atomic_numbers(values: Any, *, where: str) -> NDArray[np.int64]:
+    """Return atomic numbers as whole numbers.
+
+    Args:
+        values: As they stand in the file.
+        where: File and column, for the message.
+
+    Raises:
+        InputError: They are no whole numbers.
+    """
+    found = np.asarray(values)
+    is_number = np.issubdtype(found.dtype, np.number) and not np.issubdtype(found.dtype, np.complexfloating)
+    if not is_number or not np.isfinite(found).all() or (found != np.round(found)).any():
+        raise InputError(
+            f"{where}: expected atomic numbers, such as 8 for oxygen, came {found.ravel()[:4].tolist()}. Write whole numbers."
+        )
+    return found.astype(np.int64)
+
+
+def _require_label(label: Any, shape: tuple[int, ...], *, where: str) -> None:
+    if np.shape(label) != shape:
+        raise InputError(f"{where}: expected the shape {shape}, came {np.shape(label)}. Correct it.")
+    try:
+        np.asarray(label, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: expected a number, came {label!r}. Correct it.") from error

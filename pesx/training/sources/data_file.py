@@ -69,6 +69,8 @@ def read_file(settings: FileSettings, level: str = "") -> Dataset:
     form = format_of(settings)
     settings = form.completed(settings)
     columns = form.read(settings)
+    if not any(map(len, columns)):
+        raise InputError(f"{settings.path}: expected frames, came none. Name a file with structures and labels.")
     _require_labels(settings, columns)
     by_level: dict[str, list[Columns]] = {}
     for one in columns:

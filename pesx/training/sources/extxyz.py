@@ -22,8 +22,8 @@ def read_extxyz(settings: FileSettings) -> list[Columns]:
     ``temperature`` (K), ``name``, ``level``, ``charge`` and ``spin`` (2S+1; or ``multiplicity``) in its comment line.
 
     Raises:
-        InputError: The file cannot be read, some frames name a level of theory and others do not, or a charge, multiplicity
-            or temperature is no number.
+        InputError: The file cannot be read, some frames name a level of theory and others do not, some frames of the same
+            atoms name a charge and others do not, or a charge, multiplicity or temperature is no number.
     """
     sorted_: dict[tuple[Any, ...], list[tuple[int, ase.Atoms]]] = {}
     for index, atoms in enumerate(read_frames(settings.path, kind="extxyz")):
@@ -39,7 +39,9 @@ def read_extxyz(settings: FileSettings) -> list[Columns]:
         )
         sorted_.setdefault(key, []).append((index, atoms))
     _require_levels(sorted_, settings)
-    return [_columns(key, frames, settings) for key, frames in sorted_.items()]
+    columns = [_columns(key, frames, settings) for key, frames in sorted_.items()]
+    _require_charges(sorted_, settings)
+    return columns
 
 
 FORMAT = Format(
@@ -77,6 +79,17 @@ def _require_levels(sorted_: dict[tuple[Any, ...], list[tuple[int, ase.Atoms]]],
             f"{settings.path}, frame {min(without)}: expected its level of theory, as other frames say theirs, came none. "
             "Write level=... into its comment line."
         )
+
+
+def _require_charges(sorted_: dict[tuple[Any, ...], list[tuple[int, ase.Atoms]]], settings: FileSettings) -> None:
+    """Refuse frames without a charge among frames of the same atoms with one: neutral need not be what they are."""
+    charged = {(name, numbers) for name, _, numbers, charge, _ in sorted_ if charge is not None}
+    for (name, _, numbers, charge, _), frames in sorted_.items():
+        if charge is None and settings.charge is None and (name, numbers) in charged:
+            raise InputError(
+                f"{settings.path}, frame {frames[0][0]}: expected its charge, as other frames of the same atoms say theirs, "
+                "came none. Write charge=... into its comment line."
+            )
 
 
 def _columns(key: tuple[Any, ...], frames: Sequence[tuple[int, ase.Atoms]], settings: FileSettings) -> Columns:

@@ -51,7 +51,10 @@ class FileFrames:
         said = columns[0].level if columns else ""
         self.level = _agreed("level", said or None, settings.level or None, f"{settings.path}") or ""
         if not self.level:
-            raise ConfigError(f"{settings.path}: expected the level of theory of the labels, came none. Name it.")
+            raise ConfigError(
+                f"{settings.path}: expected the level of theory of the labels, came none. "
+                "Name it: level = ... in the data file."
+            )
         rows = slice(settings.start, settings.stop, settings.step)
         self._molecules = [
             self._read(one, rows) for one in columns if self._is_wanted(one) and len(range(len(one))[rows])
@@ -82,7 +85,7 @@ class FileFrames:
         multiplicity = _agreed("multiplicity", columns.multiplicity, settings.multiplicity, where)
         multiplicity = 1 if multiplicity is None else multiplicity
         n_electrons = int(columns.numbers.sum()) - charge
-        if multiplicity < 1 or (n_electrons - multiplicity) % 2 == 0:
+        if multiplicity < 1 or multiplicity - 1 > n_electrons or (n_electrons - multiplicity) % 2 == 0:
             raise InputError(
                 f"{where}: expected a multiplicity (2S+1) that fits {n_electrons} electrons at the charge {charge}, came "
                 f"{multiplicity}. Correct charge or multiplicity."
@@ -96,6 +99,11 @@ class FileFrames:
         n_frames, n_atoms = len(columns), len(columns.numbers)
         number = (np.arange(n_frames) if columns.frame is None else columns.frame)[rows]
         shapes = {"positions": (n_frames, n_atoms, 3), "energy": (n_frames,), "forces": (n_frames, n_atoms, 3)}
+        if np.shape(columns.positions)[1:] != (n_atoms, 3):
+            raise InputError(
+                f"{where}, positions: expected the shape (K, {n_atoms}, 3) of K frames, came {np.shape(columns.positions)}. "
+                "Correct the file, or name another column by `keys`."
+            )
         frames: dict[str, Any] = {"is_relative": bool(settings.relative)}
         for key, shape in shapes.items():
             is_asked = key == "positions" or key in (settings.labels or ())

@@ -8,7 +8,7 @@ import numpy as np
 from rdkit import Chem
 
 from pesx.errors import InputError, MissingExtraError
-from pesx.training.sources.columns import Columns
+from pesx.training.sources.columns import Columns, atomic_numbers
 from pesx.training.sources.format import Format
 from pesx.training.sources.settings import FileSettings
 from pesx.training.sources.units import require_same_unit
@@ -70,9 +70,14 @@ def _columns(name: str, group: Any, names: dict[str, str], settings: FileSetting
         elif what == "numbers" or what in settings.keys:
             there = ", ".join(sorted(group))
             raise InputError(f"{where}: expected a data set {key!r}, came {there}. Name it: keys.{what} = ...")
+    if np.ndim(values["positions"]) != 3:
+        raise InputError(
+            f"{where}, {names['positions']}: expected the shape (K, N, 3), came {np.shape(values['positions'])}. Correct the "
+            "file, or name another data set: keys.positions = ..."
+        )
     charge, multiplicity = (_whole(group, what, where) for what in ("charge", "multiplicity"))
     return Columns(
-        numbers=np.asarray(values["numbers"], dtype=np.int64),
+        numbers=atomic_numbers(values["numbers"], where=f"{where}, {names['numbers']}"),
         positions=values["positions"],
         energy=values.get("energy"),
         forces=values.get("forces"),

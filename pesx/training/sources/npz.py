@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pesx.errors import InputError
-from pesx.training.sources.columns import Columns
+from pesx.training.sources.columns import Columns, atomic_numbers
 from pesx.training.sources.format import Format
 from pesx.training.sources.settings import FileSettings
 
@@ -28,7 +28,7 @@ def read_npz(settings: FileSettings) -> list[Columns]:
         InputError: The file is no such archive, an array is missing, or one quantity has two.
     """
     arrays = _arrays(settings)
-    positions, numbers = arrays["positions"], arrays["numbers"]
+    positions, numbers = arrays["positions"], atomic_numbers(arrays["numbers"], where=f"{settings.path}, numbers")
     if (
         positions.ndim != 3
         or positions.shape[2] != 3
@@ -79,7 +79,8 @@ def _arrays(settings: FileSettings) -> dict[str, Any]:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"Expected arrays of numbers in {settings.path}, came what numpy does not read: {error}."
+            f"Expected arrays of numbers in {settings.path}, came what numpy does not read: {error}. Write plain arrays; lists "
+            "of unequal length, of molecules of several sizes, go into one file for each size."
         ) from error
     return arrays
 

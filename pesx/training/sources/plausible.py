@@ -1,7 +1,8 @@
 """Whether numbers can be of the units they are said to be of.
 
 Three looks: how near atoms come to each other, how deep energies lie, and whether energies change between near frames by what
-the forces say. Energies and forces that are both too small by one factor pass: they could be those of valence electrons.
+the forces say. Energies and forces that are both too small by one factor pass: they could be those of valence electrons. Two
+more looks find frames in other units than the rest: distances, and energies far from the others.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from pesx.errors import InputError
 from pesx.geometry.align import centre, kabsch
+from pesx.training.dataset import LARGEST_BINDING
 from pesx.training.sources.settings import FileSettings
 from pesx.units import HARTREE, LENGTH_UNITS
 
@@ -26,6 +28,9 @@ N_DISTANCES = 20
 
 NEAREST = (0.6, 1.6)
 """Range of the shortest distance, median over frames, in sums of covalent radii. A bohr is 0.53 angstrom, outside of it."""
+
+OTHER_SCALE = 1.6
+"""Frames whose atoms are nearer to, or farther from, their neighbours than usual by this factor are in another unit."""
 
 NOBLE_GASES = (2, 10, 18, 36, 54, 86, 118)
 """Molecules of these alone have no bonds to measure."""
@@ -63,8 +68,10 @@ def require_plausible(
     rows = np.unique(np.linspace(0, len(frames["positions"]) - 1, N_FRAMES).round().astype(np.int64))
     positions = np.asarray(frames["positions"])[rows]
     _require_bonds(numbers, positions[:: max(1, len(rows) // N_DISTANCES)], unit=settings.length_unit, where=where)
+    _require_one_scale(numbers, positions, rows=rows, where=where)
     if "energy" in frames:
         _require_bound(numbers, frames["energy"][rows], unit=settings.energy_unit, where=where)
+        _require_one_zero(frames["energy"], len(numbers), where=where)
     if "energy" in frames and "forces" in frames:
         has = ~np.ma.getmaskarray(frames["energy"][rows])
         has &= ~np.ma.getmaskarray(frames["forces"][rows]).any(axis=(1, 2))
@@ -93,6 +100,43 @@ def _require_bonds(numbers: NDArray[np.int64], positions: NDArray[np.float64], *
         f"{where}: expected the nearest atoms at about the sum of their covalent radii ({expected:.2f} angstrom), came "
         f"{found:.3g} angstrom. Check length_unit = {unit!r}{advice}."
     )
+
+
+def _require_one_scale(
+    numbers: NDArray[np.int64], positions: NDArray[np.float64], *, rows: NDArray[np.int64], where: str
+) -> None:
+    """Refuse frames of which all distances differ from those of the others. Two atoms alone may come apart."""
+    if len(numbers) < 3 or np.isin(numbers, NOBLE_GASES).all():
+        return
+    radii = covalent_radii[numbers]
+    bonds = radii[:, None] + radii
+    np.fill_diagonal(bonds, np.nan)
+    # The middle of all atoms, because one close contact or one atom that has left is no matter of units.
+    nearest = np.array([np.median(np.nanmin(squareform(pdist(frame)) / bonds, axis=1)) for frame in positions])
+    off = nearest / np.median(nearest)
+    strange = np.flatnonzero((off > OTHER_SCALE) | (off < 1 / OTHER_SCALE))
+    if len(strange):
+        raise InputError(
+            f"{where}: expected frames on one scale of length, came frame {rows[strange[0]]} of the molecule, where the "
+            f"nearest atoms are {off[strange[0]]:.2f} times as far from each other as usual ({len(strange)} of {len(rows)}). "
+            "Bring all to one unit, or remove these frames."
+        )
+
+
+def _require_one_zero(energy: Any, n_atoms: int, *, where: str) -> None:
+    """Refuse frames whose energies are further from the others than all bonds together are worth."""
+    known = np.flatnonzero(~np.ma.getmaskarray(energy))
+    if not len(known):
+        return
+    values = np.ma.getdata(energy)[known]
+    middle, limit = float(np.median(values)), LARGEST_BINDING * n_atoms
+    strange = known[np.abs(values - middle) > limit]
+    if len(strange):
+        raise InputError(
+            f"{where}: expected energies within {limit:.0f} eV of their median, {middle:.6g} eV, came "
+            f"{float(energy[strange[0]]):.6g} eV in frame {strange[0]} of the molecule ({len(strange)} of {len(known)}). "
+            "Bring all to one unit and one zero, or remove these frames."
+        )
 
 
 def _require_bound(numbers: NDArray[np.int64], energy: Any, *, unit: str, where: str) -> None:

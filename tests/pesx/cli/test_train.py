@@ -101,6 +101,7 @@ def test_another_database_is_no_file_of_labels(pesx, settings, tmp_path):
     answer = pesx("train", settings, "--data", tmp_path / "landscape.db", "--out", tmp_path / "model")
     assert answer.code == 2
     assert "made by `pesx label`" in answer.message
+    assert answer.message.count("landscape.db") == 1
 
 
 def test_labels_of_an_element_that_the_model_has_not(pesx, settings, tmp_path):
@@ -108,6 +109,7 @@ def test_labels_of_an_element_that_the_model_has_not(pesx, settings, tmp_path):
     answer = pesx("train", settings, "--data", write_labels(tmp_path / "labels.db", 0), "--out", tmp_path / "model")
     assert answer.code == 2
     assert "element" in answer.message
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
@@ -156,3 +158,59 @@ def test_calls_that_do_not_fit_together(pesx, settings, tmp_path, monkeypatch, w
     assert answer.code == 2
     assert message in answer.message
     assert not (tmp_path / "model").exists()
+
+
+def at_level(path, level, seed=0):
+    """Waters whose labels are said to be of another level."""
+    write_labels(path, seed)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'level'", (level,))
+    return path
+
+
+def test_what_is_refused_leaves_what_was_there(pesx, settings, tmp_path):
+    out = tmp_path / "model"
+    (out / "own").mkdir(parents=True)
+    answer = pesx("train", settings, "--data", write_labels(tmp_path / "a.db", 0), "--target", "other", "--out", out)
+    assert answer.code == 2
+    assert "'other', came only 'springs'" in answer.message
+    assert [path.name for path in out.rglob("*")] == ["own"]
+
+
+def test_tests_that_the_model_will_not_fit_are_refused_before_it_is_trained(pesx, settings, tmp_path):
+    data, test = write_labels(tmp_path / "labels.db", 0), at_level(tmp_path / "unseen.db", "soft springs")
+    answer = pesx("train", settings, "--data", data, "--test", test, "--out", tmp_path / "model")
+    assert answer.code == 2
+    assert "--test unseen: expected labels at a level of theory of the data, 'springs', came 'soft" in answer.message
+    assert not (tmp_path / "model").exists()
+    cheap = at_level(tmp_path / "cheap.db", "soft springs", 1)
+    recipe = ("--recipe", "pretrain-finetune", "--cheap", cheap)
+    assert pesx("train", settings, "--data", data, "--test", test, "--out", tmp_path / "b", *recipe).code == 0
+
+
+def test_a_recipe_takes_accurate_labels_of_one_level(pesx, settings, tmp_path):
+    first, second = write_labels(tmp_path / "a.db", 0), at_level(tmp_path / "b.db", "hard springs")
+    cheap = at_level(tmp_path / "c.db", "soft springs", 1)
+    words = ("--recipe", "delta", "--data", first, "--data", second, "--cheap", cheap, "--out", tmp_path / "model")
+    answer = pesx("train", settings, *words)
+    assert answer.code == 2
+    assert "--data beside --recipe; came 'springs', 'hard springs'" in answer.message
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_level_for_files_that_say_theirs(pesx, settings, tmp_path):
+    data = write_labels(tmp_path / "labels.db", 0)
+    answer = pesx("train", settings, "--data", data, "--level", "PBE", "--out", tmp_path / "model")
+    assert answer.code == 2
+    assert "--level only beside extxyz files" in answer.message
+
+
+def test_the_level_of_cheap_extxyz_files_has_its_own_flag(pesx, settings, tmp_path):
+    (tmp_path / "cheap.extxyz").write_text("")
+    words = ("--recipe", "delta", "--cheap", tmp_path / "cheap.extxyz", "--out", tmp_path / "model")
+    answer = pesx("train", settings, "--data", write_labels(tmp_path / "labels.db", 0), *words)
+    assert answer.code == 2
+    assert "Expected --cheap-level beside" in answer.message
+    again = pesx("train", settings, "--data", tmp_path / "labels.db", *words, "--cheap-level", "soft springs")
+    assert again.code == 2
+    assert "cheap.extxyz: Expected labelled frames, found none" in again.message

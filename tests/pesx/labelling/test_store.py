@@ -178,3 +178,14 @@ def test_only_an_unused_file_of_its_own_is_discarded(tmp_path: Path) -> None:
         writer.discard()
     with LabelStore(tmp_path / "labels.db") as store:
         assert len(store.frames(1)["energy"]) == 2
+
+
+def test_a_frame_of_another_size_is_found_when_it_is_read(tmp_path: Path) -> None:
+    _fill(tmp_path / "labels.db")
+    with closing(sqlite3.connect(tmp_path / "labels.db")) as connection, connection:
+        connection.execute("UPDATE frames SET forces = zeroblob(48) WHERE trajectory = 't2'")
+    with (
+        LabelStore(tmp_path / "labels.db") as store,
+        pytest.raises(InputError, match=r"3 atoms .*labels\.db.* frame 1"),
+    ):
+        store.frames(store.molecules()[0].id)

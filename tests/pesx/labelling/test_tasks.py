@@ -4,7 +4,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from pesx.engines import PyscfEngine, XtbEngine
+from pesx.engines import Engine, PyscfEngine, XtbEngine
+from pesx.engines.engine import Evaluate
+from pesx.errors import InputError
 from pesx.labelling.plan import SOURCES, Dynamics, Molecules, Plan, Relaxations
 from pesx.labelling.store import Frame
 from pesx.labelling.tasks import GivenTask, SamplingTask, TaskMolecule, sampling_tasks
@@ -128,3 +130,23 @@ def test_a_trajectory_the_engine_refuses_ends_with_the_reason() -> None:
     assert len(frames) == 1
     assert "not converged" in frames[0].outcome
     assert frames[0].forces is None
+
+
+class _Short(Engine):
+    """Forgets the force on the last atom."""
+
+    name = "short"
+    level = "none"
+
+    def bind(self, *molecule: object, **electrons: int) -> Evaluate:
+        assert (len(molecule), set(electrons)) == (1, {"charge", "multiplicity"})
+        return lambda positions: (0.0, positions[:-1])
+
+
+@pytest.mark.parametrize("limit", [30.0, None])
+def test_an_engine_that_gives_forces_of_another_shape_is_a_wrong_call(limit: float | None) -> None:
+    helium = TaskMolecule("pair", "", (2, 2))
+    positions = np.array([[[0.0, 0, 0], [0, 0, 3]]])
+    task = GivenTask(helium, 0, positions, "given", limit)
+    with pytest.raises(InputError, match=r"forces of shape \(2, 3\) from the engine 'short', came \(1, 3\)"):
+        task.run(_Short())

@@ -142,3 +142,12 @@ def test_stored_labels_without_forces_are_energies_alone(tmp_path):
         (molecule,) = load(store).molecules
     assert molecule.has_energy.tolist() == [True]
     assert molecule.has_forces.tolist() == [False]
+
+
+def test_energies_of_two_sources_are_in_one_unit():
+    near, far = (load(Source(energy=np.arange(4.0) + shift)) for shift in (29.0, 31.0))
+    assert len(merge([load(Source()), near])) == 8
+    with pytest.raises(InputError, match=r"'water' at the level 'toy'.*about 1\.5 eV in one source and 32\.5 eV"):
+        merge([load(Source()), far])
+    relative = load(Source(is_relative=True))
+    assert len(merge([relative, load(Source(is_relative=True, energy=np.arange(4.0) + 31.0))])) == 8

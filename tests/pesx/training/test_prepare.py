@@ -56,3 +56,29 @@ def test_frames_for_validation_can_be_given(data, make_springs):
     assert prepared.validation.digest() == given.digest()
     with pytest.raises(InputError, match="none"):
         prepare(SETTINGS, data, validation=without_labels(given))
+
+
+def test_elements_that_the_network_or_the_start_lacks_are_named_with_a_molecule(data, make_springs, toy_model):
+    sulfur = Dataset((*data.molecules, make_springs([16, 1, 1], 10, 2)))
+    small = replace(SETTINGS, model=replace(SETTINGS.model, elements=(1, 6, 8)))
+    with pytest.raises(InputError, match=r"the \[model\] table, \[1, 6, 8\].*\[16\], first in 'springs 3' \(1 of 3"):
+        prepare(small, sulfur)
+    more = replace(SETTINGS, model=replace(SETTINGS.model, elements=(1, 6, 8, 16)))
+    with pytest.raises(InputError, match=r"the start, \[1, 6, 8\].*came \[16\]"):
+        prepare(more, sulfur, toy_model)
+
+
+@pytest.mark.parametrize(("what", "value"), [("charge", 2), ("multiplicity", 3)])
+def test_electrons_that_the_network_cannot_tell_apart(data, what, value):
+    one, other = data.molecules
+    ion = replace(other, **{what: value})
+    flag = {"charge": "charge_embedding", "multiplicity": "spin_embedding"}[what]
+    with pytest.raises(InputError, match=rf"{what} {value} of 'springs 5' \(1 of 2 molecules\).*{flag} = true"):
+        prepare(SETTINGS, Dataset((one, ion)))
+    able = replace(SETTINGS, model=replace(SETTINGS.model, **{flag: True}))
+    assert len(prepare(able, Dataset((one, ion))).training) > 0
+
+
+def test_frames_that_are_all_too_hot(data):
+    with pytest.raises(InputError, match=r"max_force = 1e-09 eV/angstrom, came 80, all with larger ones"):
+        prepare(replace(SETTINGS, max_force=1e-9), data)

@@ -192,6 +192,13 @@ def test_unknown_elements_are_named_before_training(data, tmp_path):
         train(settings, data, tmp_path)
 
 
+def test_a_test_that_the_model_cannot_answer_is_named_before_training(data, tmp_path):
+    ions = Dataset(tuple(replace(molecule, charge=1, multiplicity=2) for molecule in data.molecules))
+    with pytest.raises(InputError, match=r"Test 'ions': Expected a neutral molecule"):
+        train(SETTINGS, data, tmp_path, tests={"ions": ions})
+    assert not (tmp_path / CURVES).exists()
+
+
 def test_time_budget_ends_the_run_with_annealed_rate(data, tmp_path):
     settings = replace(SETTINGS, n_steps=0, time_budget_s=0.5, validate_every=10_000)
     train(settings, data, tmp_path)

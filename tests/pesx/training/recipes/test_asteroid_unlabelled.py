@@ -26,7 +26,7 @@ def test_judges_choose_the_weights_of_the_training_without_labels(settings, labe
 
 def test_references_stand_above_what_score_matching_leaves(settings, labels, tmp_path):
     """It leaves the zero of energies open; the training after it begins with the median of the labels nevertheless."""
-    still = replace(settings, stages={"finetune": {"n_steps": 1, "learning_rate": 1e-9}})
+    still = replace(settings, stages={"labels": {"n_steps": 1, "learning_rate": 1e-9}})
     path = train_by_recipe("asteroid-unlabelled", still, labels, tmp_path, tests={"test": labels.accurate})
     (errors, *_) = checkpoint.load(path)[1]["errors"]["test"]
     assert abs(errors["energy_offset"]) < errors["energy_mae"]

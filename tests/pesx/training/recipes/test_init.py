@@ -12,7 +12,7 @@ STAGES = {
     "scratch": ["1-scratch"],
     "pretrain-finetune": ["1-pretrain", "2-finetune"],
     "asteroid": ["1-bias", "2-pretrain", "3-finetune"],
-    "asteroid-unlabelled": ["1-score", "2-finetune"],
+    "asteroid-unlabelled": ["1-score", "2-labels"],
     "delta": ["1-pretrain", "2-correction"],
     "multi-head": ["1-joint"],
 }

@@ -107,3 +107,16 @@ def test_formats_by_name_and_ending(name):
     form = FORMATS[name]
     assert format_of(FileSettings("a.dat", format=name)) is form
     assert all(format_of(FileSettings(f"a{suffix.upper()}")) is form for suffix in form.suffixes)
+
+
+def test_a_file_without_frames(folder, water):
+    np.savez(folder / "none.npz", R=water.positions[:0], z=water.numbers, E=water.energy[:0])
+    with pytest.raises(InputError, match=r"none\.npz: expected frames, came none"):
+        read(folder, f'level = "a"\n[[files]]\npath = "none.npz"\n{UNITS}')
+
+
+def test_files_of_one_molecule_in_different_units(folder):
+    files = f'[[files]]\npath = "water.npz"\n{UNITS}[[files]]\npath = "energies.xyz"\n'
+    assert len(read(folder, 'level = "a"\n' + files).molecules) == 1
+    with pytest.raises(InputError, match=r"'H2O' at the level 'a': expected energies in one unit and from one zero"):
+        read(folder, 'level = "a"\n' + files + 'energy_unit = "meV"\n')

@@ -113,3 +113,13 @@ def test_forces_of_the_wrong_shape(tmp_path):
     path.write_text(WATER.format(trajectory="a").replace("forces:R:3", "forces:R:2:rest:R:1"))
     with pytest.raises(InputError, match=r"forces, frame 0.*expected the shape \(3, 3\), came \(3, 2\)"):
         read_file(FileSettings(str(path)), "made up")
+
+
+def test_a_charge_that_only_some_frames_of_the_same_atoms_say(tmp_path):
+    path = tmp_path / "frames.xyz"
+    plain = WATER.format(trajectory="a")
+    path.write_text(plain.replace("name=", "charge=2 name=") + plain + HYDROGEN.format(spin="spin"))
+    with pytest.raises(InputError, match=r"frames\.xyz, frame 1: expected its charge"):
+        read_file(FileSettings(str(path)), "made up")
+    path.write_text(plain.replace("name=", "charge=2 name=") + plain.replace("name=", "charge=0 name="))
+    assert [molecule.charge for molecule in read_file(FileSettings(str(path)), "made up").molecules] == [2, 0]

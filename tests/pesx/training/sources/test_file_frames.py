@@ -119,7 +119,7 @@ def test_a_file_that_its_settings_contradict(columns, what, of_file, of_settings
         read(replace(columns, **{what: of_file}), **{what: of_settings})
 
 
-@pytest.mark.parametrize("wrong", [{"charge": 1}, {"multiplicity": 2}])
+@pytest.mark.parametrize("wrong", [{"charge": 1}, {"multiplicity": 2}, {"charge": 12}, {"multiplicity": 13}])
 def test_electrons_that_do_not_fit(columns, wrong):
     with pytest.raises(InputError, match=r"multiplicity \(2S\+1\) that fits"):
         read(columns, **wrong)
@@ -134,3 +134,8 @@ def test_an_element_that_does_not_exist(columns):
 def test_units_are_checked(columns):
     with pytest.raises(InputError, match="length_unit"):
         read(columns, length_unit="nm")
+
+
+def test_positions_of_one_frame_alone(columns):
+    with pytest.raises(InputError, match=r"positions: expected the shape \(K, 3, 3\) of K frames, came \(3, 3\)"):
+        read(replace(columns, positions=columns.positions[0]))

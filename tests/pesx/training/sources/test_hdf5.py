@@ -125,3 +125,20 @@ def test_energies_that_are_no_numbers(change):
 
     with pytest.raises(InputError, match="energy: expected finite numbers, came NaN or infinity in frame 5"):
         read(change(break_))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("conformations", 3.0, r"conformations: expected the shape \(K, N, 3\), came \(\)"),
+        ("conformations", np.zeros((3, 3)), r"conformations: expected the shape \(K, N, 3\), came \(3, 3\)"),
+        ("atomic_numbers", [b"O", b"H", b"H"], "atomic_numbers: expected atomic numbers"),
+    ],
+)
+def test_data_sets_of_another_form(change, key, value, words):
+    def put(group):
+        del group[key]
+        group[key] = value
+
+    with pytest.raises(InputError, match=rf"group 'water', {words}"):
+        read(change(put))

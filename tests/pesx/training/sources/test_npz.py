@@ -75,7 +75,8 @@ def test_two_arrays_for_one_quantity(write, water):
         ({"numbers": np.array([8, 1])}, r"came \(80, 3, 3\) and \(2,\)"),
         ({"energy": np.zeros(79)}, r"one for each of 80 frames, came the shape \(79,\)"),
         ({"forces": np.zeros((80, 3, 2))}, r"forces: expected the shape \(80, 3, 3\), came \(80, 3, 2\)"),
-        ({"energy": np.array([{}] * 80)}, "numpy does not read"),
+        ({"energy": np.array([{}] * 80)}, "numpy does not read.*Write plain arrays"),
+        ({"numbers": np.array(["O", "H", "H"])}, "numbers: expected atomic numbers, .* came .*O"),
     ],
 )
 def test_arrays_that_are_wrong(write, other, words):

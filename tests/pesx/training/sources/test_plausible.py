@@ -76,3 +76,30 @@ def test_change_of_the_energy_is_the_work_wherever_the_frames_lie(water):
     np.testing.assert_allclose(np.sort(work), np.sort(expected), atol=1e-9)
     assert np.corrcoef(work, change)[0, 1] > 0.99
     assert float(work @ change / (work @ work)) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1 / BOHR, "1.[6-9]|2"), (BOHR, "0.[45]")])
+def test_one_frame_in_another_unit_of_length(water, factor, said):
+    water.positions[7] *= factor
+    with pytest.raises(InputError, match=rf"frame 7 of the molecule.* ({said}).* times as far.*\(1 of 80\)"):
+        look(water)
+
+
+def test_two_atoms_may_come_apart():
+    distance = np.concatenate([np.full(60, 0.74), np.linspace(1.0, 3.0, 20)])
+    positions = distance[:, None, None] * np.array([[0.0, 0, 0], [0, 0, 1], [0, 0, -1]])
+    energy = np.where(distance < 1, -31.7, -27.2)
+    require_plausible(
+        np.array([1, 1]), {"positions": positions[:, :2], "energy": energy}, settings=SETTINGS, where="H2"
+    )
+    with pytest.raises(InputError, match=r"frame 6\d of the molecule"):
+        require_plausible(
+            np.array([1, 1, 1]), {"positions": positions, "energy": energy}, settings=SETTINGS, where="H3"
+        )
+
+
+@pytest.mark.parametrize("factor", [1 / HARTREE, KCAL_PER_MOL])
+def test_some_energies_in_another_unit(water, factor):
+    water.energy[[3, 50]] *= factor
+    with pytest.raises(InputError, match=r"within 30 eV of their median, -20\d\d\.?\d* eV.* in frame 3 .*\(2 of 80\)"):
+        look(water)
