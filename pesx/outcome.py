@@ -18,6 +18,8 @@ class Outcome(IntEnum):
     WRONG_INDEX = 9
     OUTSIDE_WINDOW = 10
     SUSPICIOUS_ENERGY = 11
+    NO_BARRIER = 12
+    BELOW_MINIMUM = 13
 
     @property
     def sentence(self) -> str:
@@ -43,6 +45,8 @@ _SENTENCES = {
     Outcome.WRONG_INDEX: "Converged to a stationary point with a negative mode, not to a minimum.",
     Outcome.OUTSIDE_WINDOW: "Converged above the energy window.",
     Outcome.SUSPICIOUS_ENERGY: "Converged so far below all others that the potential itself is suspect.",
+    Outcome.NO_BARRIER: "The path between two minima has no maximum.",
+    Outcome.BELOW_MINIMUM: "A transition state below one of the minima it leads to.",
 }
 
 _VIOLATIONS = frozenset(

@@ -12,6 +12,7 @@ _NAMES = {
     "ase-db": "minima.db",
     "csv": "minima.csv",
     "pathsample": "pathsample",
+    "graphml": "landscape.graphml",
 }
 """Where each format goes inside the run folder."""
 

@@ -1,4 +1,4 @@
-"""The minima of a run in the formats of other programs.
+"""The minima of a run, and what joins them, in the formats of other programs.
 
 Energies are in eV and lengths in angstrom unless the name of a column says otherwise. Those of a run in reduced units are
 plain numbers, and no column names a unit.
@@ -22,26 +22,13 @@ from rdkit import Chem
 from pesx.chemistry.conformer import conformer_of
 from pesx.chemistry.perceive import to_rdkit
 from pesx.errors import InputError, RunFolderError
-from pesx.landscape.records import StoredMinima
+from pesx.landscape.graphml import write_graphml
+from pesx.landscape.network import Network
+from pesx.landscape.pathsample import write_pathsample
+from pesx.landscape.records import StoredMinima, StoredTransitionStates
 from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
-from pesx.typing import Float, Tensor
 from pesx.units import KCAL_PER_MOL
-
-_PATHSAMPLE_UNITS = """\
-min.data    one line per minimum, in the order of points.min; minimum k of pesx is line k + 1
-  column 1    energy, {energy}
-  column 2    {log_product}
-  column 3    order of the point group; 1, because pesx does not determine it
-  columns 4-6 principal moments of inertia, u {length}^2, ascending
-points.min  {n_atoms} x 3 coordinates per minimum, {length}, float64, little-endian, no record marks
-Temperatures given to PATHSAMPLE are kT in {energy}.
-"""
-
-_NO_FREQUENCIES = """\
-0 for all, because the frequencies of some minima are not known: of a molecule with more than 12 atoms
-              a search with a learned potential computes the lowest mode alone. Vibrations do not count then: energies
-              and barriers mean what they say, equilibrium populations and rates do not"""
 
 
 @dataclass(frozen=True)
@@ -49,12 +36,19 @@ class _Results:
     """What is to be written."""
 
     minima: StoredMinima
+    transition_states: StoredTransitionStates
     molecule: Molecule
     energy_unit: str
 
     @classmethod
     def of(cls, store: RunStore) -> "_Results":
-        return cls(store.minima(), store.molecule, store.energy_unit)
+        return cls(store.minima(), store.transition_states(), store.molecule, store.energy_unit)
+
+    @property
+    def network(self) -> Network:
+        """The minima with what joins them."""
+        masses = self.molecule.masses
+        return Network.from_records(self.minima, self.transition_states, masses=masses, unit=self.energy_unit)
 
     @property
     def is_reduced(self) -> bool:
@@ -84,12 +78,13 @@ class _Results:
 
 
 def export(source: Path | str | RunStore, format: str, out: Path | str) -> int:
-    """Write the minima of a run for other programs, lowest first, and return how many.
+    """Write the minima of a run for other programs, lowest first, and return how many minima there are.
 
     Args:
         source: Run folder, or its open database.
         format: A key of :data:`FORMATS`: ``extxyz``, ``sdf`` (with bonds), ``ase-db``, ``csv`` (no coordinates), or
-            ``pathsample`` (a folder with min.data and points.min, in the order of numbers, and their units).
+            ``pathsample`` (a folder with min.data, ts.data and their structures, in the order of numbers, and their units), or
+            ``graphml`` (minima and transition states as a graph, no coordinates).
         out: File to write, or folder for ``pathsample``; replaced if there, and only once all is written.
 
     Raises:
@@ -205,31 +200,14 @@ def _write_ase_db(results: _Results, path: Path) -> None:
 
 
 def _write_pathsample(results: _Results, path: Path) -> None:
-    path.mkdir()
-    minima, molecule = results.minima, results.molecule
-    # Frequencies of some minima only would weigh these against the others by nothing but their being there.
-    is_known = bool(torch.isfinite(minima.log_product).all())
-    log_product = minima.log_product if is_known else torch.zeros_like(minima.energy)
-    moments = torch.linalg.eigvalsh(_inertia(minima.positions, molecule.masses))
-    with (path / "min.data").open("w", encoding="utf-8") as file:
-        for energy, log, inertia in zip(minima.energy.tolist(), log_product.tolist(), moments.tolist(), strict=True):
-            file.write(f"{energy:20.10f} {log:20.10f} 1 {' '.join(f'{moment:18.8f}' for moment in inertia)}\n")
-    (path / "points.min").write_bytes(minima.positions.numpy().astype("<f8").tobytes())
-    energy_unit, length = (results.energy_unit, "sigma") if results.is_reduced else ("eV", "angstrom")
-    what = f"log of the product of the eigenvalues of the mass-weighted Hessian, {energy_unit}/({length}^2 u)"
-    missing = _NO_FREQUENCIES
-    text = _PATHSAMPLE_UNITS.format(
-        log_product=what if is_known else missing, n_atoms=molecule.n_atoms, energy=energy_unit, length=length
-    )
-    (path / "units.txt").write_text(text, encoding="utf-8")
+    network, length = results.network, "sigma" if results.is_reduced else "angstrom"
+    positions = (results.minima.positions.numpy(), results.transition_states.positions.numpy())
+    points = positions[0][network.minima.number], positions[1][network.transition_states.number]
+    write_pathsample(network, path, points=points, lengths=(length, f"u {length}^2"))
 
 
-def _inertia(positions: Float[Tensor, "M N 3"], masses: Float[Tensor, "N"]) -> Float[Tensor, "M 3 3"]:
-    centre = (masses[:, None] * positions).sum(dim=1, keepdim=True) / masses.sum()
-    arms = positions - centre
-    second = torch.einsum("n,mni,mnj->mij", masses, arms, arms)
-    trace = second.diagonal(dim1=1, dim2=2).sum(dim=1)
-    return trace[:, None, None] * torch.eye(3, dtype=positions.dtype) - second
+def _write_graphml(results: _Results, path: Path) -> None:
+    write_graphml(results.network, path)
 
 
 def _quoted(text: str) -> str:
@@ -272,5 +250,6 @@ FORMATS: dict[str, Callable[[_Results, Path], None]] = {
     "ase-db": _write_ase_db,
     "csv": _write_csv,
     "pathsample": _write_pathsample,
+    "graphml": _write_graphml,
 }
 """What :func:`export` can write, by name."""

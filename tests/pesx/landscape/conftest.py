@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pesx.landscape.network import Network, StationaryPoints
 from pesx.landscape.store import Quenches, RunStore, StoredMinima, Violations
 from pesx.molecule import Molecule
 from pesx.outcome import Outcome
@@ -102,3 +103,23 @@ def minima() -> Callable[[list[int]], StoredMinima]:
 def violations() -> Callable[[list[int]], Violations]:
     """Makes violations that these quenches ended in."""
     return make_violations
+
+
+def make_network(n_minima: int, n_transition_states: int, seed: int = 0) -> Network:
+    """A random network, often in several parts, with loops, parallel transition states and equal energies."""
+    rng = np.random.default_rng(seed)
+    energy = rng.integers(0, 50, n_minima) / 10
+    first, second = rng.integers(0, n_minima, (2, n_transition_states))
+    height = np.maximum(energy[first], energy[second]) + rng.integers(1, 40, n_transition_states) / 10
+    return Network.build(
+        StationaryPoints.of(energy, number=np.arange(n_minima) + 7),
+        StationaryPoints.of(height, log_product=height / 2),
+        first=first,
+        second=second,
+    )
+
+
+@pytest.fixture
+def random_network() -> Callable[..., Network]:
+    """Makes a random network from numbers of minima and transition states, and a seed."""
+    return make_network

@@ -13,6 +13,9 @@ from rdkit import Chem
 
 from pesx.errors import InputError, RunFolderError
 from pesx.landscape.export import FORMATS, export, update_extxyz
+from pesx.landscape.graphml import read_graphml
+from pesx.landscape.pathsample import read_pathsample
+from pesx.landscape.records import Connections, Searches, StoredTransitionStates
 from pesx.landscape.store import Quenches, RunStore, StoredMinima
 from pesx.molecule import Molecule
 from pesx.units import KCAL_PER_MOL
@@ -154,7 +157,75 @@ def test_pathsample(store: RunStore, tmp_path: Path):
     np.testing.assert_array_equal(points, positions())
     assert "eigenvalues of the mass-weighted Hessian" in (out / "units.txt").read_text()
     export(store, "pathsample", out)
-    assert sorted(path.name for path in out.iterdir()) == ["min.data", "points.min", "units.txt"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "min.data",
+        "points.min",
+        "points.ts",
+        "ts.data",
+        "units.txt",
+    ]
+
+
+def add_transition_states(
+    store: RunStore, log_product: list[float], energy: tuple[float, float] = (-0.5, -0.75)
+) -> None:
+    one = torch.ones(2, dtype=torch.float64)
+    number = np.arange(2)
+    with store.transaction():
+        store.add_transition_states(
+            StoredTransitionStates(
+                positions=2 * positions()[:2],
+                energy=torch.tensor(energy, dtype=torch.float64),
+                fmax=one,
+                curvature=-one,
+                log_product=torch.tensor(log_product, dtype=torch.float64),
+                first=torch.tensor([0, 1]),
+                second=torch.tensor([2, 1]),
+                search=torch.tensor([0, 1]),
+                keys=["R", "R"],
+            )
+        )
+        store.add_connections(Connections(number[:1], number[1:], np.array(["hop"]), number[1:], number[1:]))
+        store.add_searches(Searches(0 * number, 0 * number + 1, one.numpy(), number, number))
+
+
+def test_pathsample_has_the_transition_states(store: RunStore, tmp_path: Path):
+    add_transition_states(store, [4.0, 5.0])
+    export(store, "pathsample", tmp_path / "out")
+    table = np.loadtxt(tmp_path / "out" / "ts.data")
+    np.testing.assert_allclose(table[:, :5], [[-0.5, 4.0, 1, 1, 3], [-0.75, 5.0, 1, 2, 2]])
+    moments = [ase.Atoms(MOLECULE.numbers.numpy(), 2 * row.numpy()).get_moments_of_inertia() for row in positions()[:2]]
+    np.testing.assert_allclose(table[:, 5:], moments, rtol=1e-6)
+    points = np.fromfile(tmp_path / "out" / "points.ts", "<f8").reshape(2, 4, 3)
+    np.testing.assert_array_equal(points, 2 * positions()[:2])
+    network = read_pathsample(tmp_path / "out")
+    assert (network.unit, network.second.tolist()) == ("eV", [2, 1])
+
+
+def test_pathsample_leaves_out_what_lies_below_its_minima_and_says_so(store: RunStore, tmp_path: Path):
+    add_transition_states(store, [4.0, 5.0], energy=(-2.0, -0.75))
+    export(store, "pathsample", tmp_path / "out")
+    assert np.loadtxt(tmp_path / "out" / "ts.data")[:2].tolist() == [-0.75, 5.0]
+    assert np.fromfile(tmp_path / "out" / "points.ts", "<f8").size == 12
+    assert "without 1 transition state below one of the minima" in (tmp_path / "out" / "units.txt").read_text()
+
+
+def test_pathsample_needs_frequencies_of_transition_states_too(store: RunStore, tmp_path: Path):
+    add_transition_states(store, [4.0, float("nan")])
+    export(store, "pathsample", tmp_path / "out")
+    for name in ("min.data", "ts.data"):
+        assert not np.loadtxt(tmp_path / "out" / name)[:, 1].any()
+
+
+def test_graphml(store: RunStore, tmp_path: Path):
+    add_transition_states(store, [4.0, 5.0])
+    assert export(store, "graphml", tmp_path / "out.graphml") == 3
+    network = read_graphml(tmp_path / "out.graphml")
+    assert network.minima.energy.tolist() == ENERGY
+    assert network.minima.properties["chemistry"].tolist() == KEYS
+    assert network.minima.properties["visits"].tolist() == VISITS
+    assert network.transition_states.energy.tolist() == [-0.5, -0.75]
+    assert (network.first.tolist(), network.second.tolist()) == ([0, 1], [2, 1])
 
 
 def frames_in_order(store: RunStore) -> list[ase.Atoms]:
