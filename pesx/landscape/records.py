@@ -128,6 +128,8 @@ class Connections:
         second: Number of the other.
         reason: Why this pair: ``hop``, ``near`` or ``missing``.
         outcome: What became of the path between them, :class:`~pesx.outcome.Outcome` codes.
+        n_maxima: Maxima of the path, from each of which a transition state is searched; with fewer searches the connection was
+            interrupted.
         n_evaluations: Force evaluations spent on the path.
     """
 
@@ -135,6 +137,7 @@ class Connections:
     second: Array
     reason: Array
     outcome: Array
+    n_maxima: Array
     n_evaluations: Array
 
     def __len__(self) -> int:

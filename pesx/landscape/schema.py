@@ -34,6 +34,7 @@ CREATE TABLE connections (
     second INTEGER NOT NULL REFERENCES minima (id),
     reason TEXT NOT NULL,
     outcome INTEGER NOT NULL,
+    n_maxima INTEGER NOT NULL,
     n_evaluations INTEGER NOT NULL
 );
 CREATE TABLE searches (

@@ -68,7 +68,9 @@ class RunStore(Database):
         """Store pairs that were tried under the next numbers, and return the first of these."""
         self._name("minimum", tried.first)
         self._name("minimum", tried.second)
-        return self._append("connections", tried.first, tried.second, tried.reason, tried.outcome, tried.n_evaluations)
+        return self._append(
+            "connections", tried.first, tried.second, tried.reason, tried.outcome, tried.n_maxima, tried.n_evaluations
+        )
 
     def add_searches(self, searches: Searches) -> int:
         """Store searches under the next numbers, and return the first of these."""
@@ -189,8 +191,8 @@ class RunStore(Database):
 
     def connections(self) -> Connections:
         """Return all pairs that were tried."""
-        rows = self._rows("SELECT first, second, reason, outcome, n_evaluations FROM connections ORDER BY id")
-        return Connections(*columns(rows, "qqOqq"))
+        rows = self._rows("SELECT first, second, reason, outcome, n_maxima, n_evaluations FROM connections ORDER BY id")
+        return Connections(*columns(rows, "qqOqqq"))
 
     def searches(self) -> Searches:
         """Return all searches for transition states."""

@@ -185,7 +185,9 @@ def add_transition_states(
                 keys=["R", "R"],
             )
         )
-        store.add_connections(Connections(number[:1], number[1:], np.array(["hop"]), number[1:], number[1:]))
+        store.add_connections(
+            Connections(number[:1], number[1:], np.array(["hop"]), number[1:], number[1:], number[1:])
+        )
         store.add_searches(Searches(0 * number, 0 * number + 1, one.numpy(), number, number))
 
 

@@ -147,7 +147,7 @@ def test_the_network_of_a_run(store, fill):
     number = np.zeros(1, dtype=int)
     with store.transaction():
         store.add_transition_states(states)
-        store.add_connections(Connections(number, number + 1, np.array(["hop"]), number + 1, number))
+        store.add_connections(Connections(number, number + 1, np.array(["hop"]), number + 1, number, number))
         store.add_searches(Searches(number, number + 1, number + 2.0, number, number))
     found = Network.of(store)
     assert found.minima.energy.tolist() == energy.tolist()

@@ -162,7 +162,7 @@ def pathways(energy: float = 2.0, second: int = 1) -> tuple[Connections, Searche
         keys=["R"],
     )
     numbers = np.array([0, 0, 0])
-    tried = Connections(numbers[:1], np.array([1]), np.array(["hop"]), np.array([1]), np.array([70]))
+    tried = Connections(numbers[:1], np.array([1]), np.array(["hop"]), np.array([1]), np.array([3]), np.array([70]))
     searches = Searches(
         numbers, np.array([2, 1, 1]), np.array([np.nan, 2.0, 2.0]), np.array([9, 8, 7]), np.array([-1, 0, 0])
     )
