@@ -19,12 +19,17 @@ from pesx.explore.mixed import Mixed
 from pesx.explore.relocate import Relocate
 from pesx.explore.seeds import Conformers, RandomSphere
 from pesx.explore.walkers import Explorer
-from pesx.guards.cluster import ClusterGuard
-from pesx.guards.molecular import Amides, MolecularGuard
-from pesx.identity.cluster import ClusterIdentity
-from pesx.identity.molecular import Mirror, MolecularIdentity
-from pesx.identity.surface import SurfaceIdentity
+from pesx.guards.molecular import Amides
+from pesx.identity.molecular import Mirror
 from pesx.landscape.archive import MinimaArchive
+from pesx.landscape.rules import (
+    cluster_archive,
+    cluster_sieve,
+    molecular_archive,
+    molecular_sieve,
+    surface_archive,
+    surface_sieve,
+)
 from pesx.landscape.sieve import Sieve
 from pesx.molecule import Molecule
 from pesx.moves.choice import Choice
@@ -32,7 +37,7 @@ from pesx.moves.crossover import Crossover
 from pesx.moves.displace import Displace
 from pesx.moves.resite import Resite
 from pesx.moves.torsion import Twist
-from pesx.protocols import Identity, Move, Potential
+from pesx.protocols import Move, Potential
 from pesx.relax.davidson import HasProducts, lowest_modes
 from pesx.relax.model_hessian import ModelHessian
 from pesx.relax.modes import modes
@@ -130,7 +135,7 @@ def molecule_parts(
     """
     topology = perceive(molecule)
     metric = ModelHessian(molecule)
-    archive = MinimaArchive(MolecularIdentity(molecule, mirror=mirror), energy_tolerance=1e-3, distance_tolerance=0.1)
+    archive = molecular_archive(molecule, mirror)
     moves, names = _molecular_moves(topology, archive, amides)
     parts = Parts(
         potential=potential,
@@ -139,7 +144,7 @@ def molecule_parts(
         seeds=Conformers(_conformers(molecule, n_seeds, seed, amides), moves[0] or Displace()),
         escape=Escape(),
         relaxation=molecular_stages(metric),
-        sieve=Sieve(MolecularGuard(molecule, amides=amides), energy_window, deepest_fall=1.0),
+        sieve=molecular_sieve(molecule, amides, energy_window),
         choice=Choice(),
         relocate=Relocate(),
         modes=_modes_of(potential, molecule, metric),
@@ -173,7 +178,6 @@ def cluster_parts(
         energy_window: Well depths.
         ladder: See :class:`BasinHopping`.
     """
-    identity = ClusterIdentity(molecule.numbers, mirror=mirror)
     moves: list[Move | None] = [Displace(0.4), None]
     names = ["displace", "escape"]
     if molecule.n_atoms > 4:
@@ -181,15 +185,12 @@ def cluster_parts(
         names.insert(1, "resite")
     return _reduced_parts(
         potential,
-        identity,
-        Sieve(ClusterGuard(), energy_window, rough_energy=1e-4, rough_distance=0.02),
+        cluster_archive(molecule, mirror),
+        cluster_sieve(energy_window),
         explorer=choose_explorer(method, moves, REDUCED, ladder=ladder),
         names=tuple(names),
         seeds=RandomSphere(molecule.n_atoms, _PAIR_DISTANCE),
         modes_of=partial(modes, potential, tolerance=0.0),
-        # Fingerprints hold all distances and their spectrum, and are blind to mirror images alone: where those are one
-        # minimum, equal fingerprints settle it and spare the search for the permutation.
-        conclusive_gap=1e-3 if mirror == "merge" else 0.0,
     )
 
 
@@ -205,8 +206,8 @@ def surface_parts(potential: Potential, *, method: Method = "mixed") -> tuple[Pa
     plane = torch.tensor([0, 1])
     return _reduced_parts(
         potential,
-        SurfaceIdentity(),
-        Sieve(ClusterGuard(), inf, rough_energy=1e-2, rough_distance=0.02),
+        surface_archive(),
+        surface_sieve(),
         explorer=choose_explorer(method, [Displace(0.8), None], scales),
         names=("displace", "escape"),
         seeds=RandomSphere(1),
@@ -217,7 +218,7 @@ def surface_parts(potential: Potential, *, method: Method = "mixed") -> tuple[Pa
 
 def _reduced_parts(
     potential: Potential,
-    identity: Identity,
+    archive: MinimaArchive,
     sieve: Sieve,
     *,
     explorer: Explorer,
@@ -225,9 +226,7 @@ def _reduced_parts(
     seeds: RandomSphere,
     modes_of: Callable[[Positions], Modes],
     stiffness: float = 500.0,
-    conclusive_gap: float = 0.0,
 ) -> tuple[Parts, MinimaArchive]:
-    archive = MinimaArchive(identity, energy_tolerance=1e-6, distance_tolerance=1e-2, conclusive_gap=conclusive_gap)
     parts = Parts(
         potential=potential,
         explorer=explorer,

@@ -82,6 +82,10 @@ class ClusterIdentity:
             moved[row] = both[rmsd(both, theirs).argmin()]
         return moved, rmsd(moved, target.double())
 
+    def aligned(self, mobile: Positions, target: Positions) -> Positions:
+        """Return each mobile cluster renumbered and moved onto its target, angstrom: where a path between them begins."""
+        return self.superpose(mobile, target)[0]
+
     def _match(self, mobile: Float[Tensor, "N 3"], target: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
         """Return the mobile cluster renumbered and moved onto the target, by proper rotations alone."""
         if self._orders is not None:

@@ -94,6 +94,10 @@ class MolecularIdentity:
             moved, least = torch.where(is_better[:, None, None], mirrored, moved), torch.minimum(least, other)
         return moved, least
 
+    def aligned(self, mobile: Positions, target: Positions) -> Positions:
+        """Return each mobile structure renumbered and moved onto its target, angstrom: where a path between them begins."""
+        return self.superpose(mobile, target)[0]
+
     def _superpose(self, mobile: Positions, target: Positions) -> tuple[Positions, PerReplica]:
         rows = max(1, _CHUNK // (self._orders.numel() * 3))
         starts = range(0, max(len(mobile), 1), rows)

@@ -26,3 +26,7 @@ class SurfaceIdentity:
         apart = (a - b)[..., list(self.axes)]
         rmsd: PerReplica = torch.sqrt((apart**2).sum(dim=-1).mean(dim=-1))
         return rmsd
+
+    def aligned(self, mobile: Positions, target: Positions) -> Positions:  # noqa: ARG002
+        """Return the mobile points where they are: nothing may move them."""
+        return mobile

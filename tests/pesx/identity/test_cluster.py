@@ -125,3 +125,10 @@ def test_rows_stand_alone():
 def test_unknown_policies_are_refused():
     with pytest.raises(ConfigError, match="came 'both'"):
         ClusterIdentity(torch.tensor([18]), "both")
+
+
+def test_aligned_copies_lie_on_their_targets():
+    numbers = numbers_of("two", 7)
+    structures = random_clusters(4, 7)
+    identity = ClusterIdentity(numbers)
+    torch.testing.assert_close(identity.aligned(copies(structures, numbers), structures), structures)

@@ -15,3 +15,8 @@ def test_only_the_place_on_the_surface_counts() -> None:
 def test_turning_a_point_about_the_origin_makes_another_point() -> None:
     here, turned = torch.tensor([[[1.0, 0.0, 0.0]]]), torch.tensor([[[0.0, 1.0, 0.0]]])
     assert float(SurfaceIdentity().distance(here, turned)) > 1.0
+
+
+def test_points_are_aligned_as_they_are() -> None:
+    here, there = torch.tensor([[[1.0, 0.0, 0.0]]]), torch.tensor([[[0.0, 1.0, 0.0]]])
+    assert torch.equal(SurfaceIdentity().aligned(here, there), here)

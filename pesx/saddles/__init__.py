@@ -1,0 +1,1 @@
+"""Transition states: bands between minima, searches from their maxima, and the minima on both sides."""
