@@ -42,6 +42,7 @@ def run(script, *words, out):
         ("memory", [], "memory"),
         ("kill_and_resume", [], "kill_and_resume"),
         ("force_field", [], "force_field"),
+        ("pepconf", ["DATA"], "pepconf"),
     ],
 )
 def test_each_script_writes_the_file_that_the_readme_names(script, name, words, out):

@@ -13,6 +13,7 @@ from pesx.run import ExploreSettings
 from pesx.so3krates.checkpoint import packaged_model
 from pesx.training.recipes import recipe_settings
 from pesx.training.settings import TrainingSettings, read_settings
+from pesx.training.sources.data_file import read_data_file
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 SETTINGS = sorted(WORKFLOWS.rglob("*.toml"))
@@ -32,6 +33,10 @@ def read(path: Path) -> object:
     if path.parent.name == "asteroid":
         # Its own script reads the whole of it.
         return recipe_settings(read_toml(path)["training"])
+    if path.parent.name == "beyond_training_data":
+        return recipe_settings(read_toml(path)["training"])
+    if path.stem == "accurate":
+        return read_data_file(path)
     return from_table(ExploreSettings, read_toml(path))
 
 

@@ -1,0 +1,94 @@
+"""The scripts beside the model's recipe."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+
+from pesx.chemistry.perceive import to_rdkit
+from pesx.chemistry.read import read_molecule
+from pesx.geometry.torsion import torsion_angles
+from pesx.training.sources.data_file import read_data_file
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "workflows" / "ala_gly_model"
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_accurate_labels_are_whole():
+    data = read_data_file(FOLDER / "accurate.toml")
+    assert data.levels == ("B3LYP-D4/def2-SVP (RIJK, grid 1)",)
+    counts = {molecule.name: len(molecule) for molecule in data.molecules}
+    assert counts["Ac-Ala-NHMe"] + counts["Ac-Gly-NHMe"] >= 300
+    for molecule in data.molecules:
+        assert np.isfinite(molecule.energy).all()
+        assert np.abs(molecule.forces.sum(axis=1)).max() < 1e-3
+
+
+def test_torsions_of_the_backbone_are_those_of_the_chain():
+    hold_out = script("hold_out")
+    molecule = read_molecule(str(ROOT / "examples" / "ala3.xyz"))
+    phi, psi, omega = hold_out.backbone(to_rdkit(molecule)[0])
+    assert (len(phi), len(psi), len(omega)) == (3, 3, 4)
+    symbols = [
+        "".join(molecule.symbols[atom] for atom in quad) for quads in (phi, psi, omega) for quad in quads.tolist()
+    ]
+    assert symbols == ["CNCC"] * 3 + ["NCCN"] * 3 + ["CCNC"] * 4
+    angles = torch.rad2deg(torsion_angles(molecule.positions[None], omega)).abs()
+    assert (angles > 150.0).all()
+
+
+@pytest.mark.parametrize(
+    ("phi", "psi", "expected"), [(-65, -40, "A"), (-120, 130, "B"), (-80, 75, "C"), (60, 45, "L"), (60, -60, "D")]
+)
+def test_known_conformers_are_in_their_regions(phi: float, psi: float, expected: str):
+    assert script("hold_out").region(phi, psi) == expected
+
+
+def test_no_basin_is_on_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hold_out = script("hold_out")
+    example = ROOT / "examples" / "ala3.xyz"
+    molecule = read_molecule(str(example))
+    phi, *_ = hold_out.backbone(to_rdkit(molecule)[0])
+    start = ase.io.read(example)
+    frames = []
+    for turn in range(0, 360, 15):
+        frame = start.copy()
+        frame.set_dihedral(*phi[1].tolist(), turn, mask=_behind(molecule, phi[1]))
+        frame.info = {"energy": 0.01 * turn / 360}
+        frames.append(frame)
+    ase.io.write(tmp_path / "minima.extxyz", frames, format="extxyz")
+    out = {side: tmp_path / f"{side}.extxyz" for side in ("train", "test")}
+    words = [str(example), str(tmp_path / "minima.extxyz"), "--train", str(out["train"]), "--test", str(out["test"])]
+    monkeypatch.setattr(sys, "argv", ["hold_out.py", *words])
+    hold_out.main()
+    sides = {side: ase.io.read(path, ":") for side, path in out.items()}
+    basins = {side: set(hold_out.basins(found, molecule)) for side, found in sides.items()}
+    assert not basins["train"] & basins["test"]
+    assert sum(map(len, sides.values())) == len(frames)
+    assert all(basins.values())
+
+
+def _behind(molecule, quad: torch.Tensor) -> list[int]:
+    """Return the atoms on the far side of the middle bond of a torsion."""
+    near: dict[int, set[int]] = {}
+    for i, j in molecule.bonds.tolist():
+        near.setdefault(i, set()).add(j)
+        near.setdefault(j, set()).add(i)
+    fixed, pivot = quad[1].item(), quad[2].item()
+    reached, todo = {pivot}, [pivot]
+    while todo:
+        for atom in near[todo.pop()] - reached - {fixed}:
+            reached.add(atom)
+            todo.append(atom)
+    return [int(atom in reached) for atom in range(molecule.n_atoms)]

@@ -1,0 +1,67 @@
+"""Pack labels into small files that ``pesx train --data accurate.toml`` reads.
+
+python workflows/ala_gly_model/pack.py ala.db gly.db --out workflows/ala_gly_model/accurate
+
+Makes ``accurate/NAME.npz`` of each molecule and appends it to ``accurate.toml``, which names the level and the units.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from pesx.errors import PesxError
+from pesx.labelling.store import LabelStore
+
+ENTRY = """
+[[files]]
+path = "{path}"
+name = "{name}"
+level = "{level}"
+energy_unit = "eV"
+length_unit = "angstrom"
+force_unit = "eV/angstrom"
+"""
+
+
+def pack(database: Path, out: Path, suffix: str) -> list[str]:
+    """Write the molecules of a database; return their entries for the data file."""
+    entries = []
+    with LabelStore(database) as store:
+        for molecule in store.molecules():
+            frames = store.frames(molecule.id)
+            path = out / f"{molecule.name}{suffix}.npz"
+            np.savez_compressed(
+                path,
+                z=molecule.numbers,
+                # Positions to 1e-6 angstrom and forces to 1e-6 eV/angstrom: far below what a grid leaves.
+                R=np.round(frames["positions"], 6),
+                E=frames["energy"],
+                F=np.round(np.ma.getdata(frames["forces"]), 6).astype(np.float32),
+                source=frames["source"],
+            )
+            entries.append(ENTRY.format(path=f"{out.name}/{path.name}", name=molecule.name, level=store.level))
+            print(f"{path}: {len(frames['energy'])} frames, {path.stat().st_size / 1024:.0f} KB")
+    return entries
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("databases", type=Path, nargs="+", help="of pesx label")
+    parser.add_argument("--out", type=Path, required=True, help="folder; the data file has its name")
+    parser.add_argument("--suffix", default="", help="between the name of a molecule and .npz")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    try:
+        entries = [entry for path in arguments.databases for entry in pack(path, arguments.out, arguments.suffix)]
+    except (OSError, PesxError) as error:
+        raise SystemExit(f"pack.py: {error}") from error
+    data_file = arguments.out.with_suffix(".toml")
+    is_first = not data_file.exists()
+    with data_file.open("a", encoding="utf-8") as file:
+        file.write("".join(entries)[int(is_first) :])
+
+
+if __name__ == "__main__":
+    main()
