@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from pesx.cli import parser_of_runs
 from pesx.cli.parsing import Commands, Parser, command, whole
+from pesx.errors import ConfigError
 
 _EXAMPLE = """\
 first steps:
