@@ -40,10 +40,14 @@ def molecule_parts(
     """
     topology = perceive(molecule)
     metric = ModelHessian(molecule)
-    rotors = topology.torsions
+    # Amides turn too: a straight line from cis to trans goes through the nitrogen.
+    rotors = topology.torsions, topology.amide_rotors
+    bonds, moving, quads = (
+        torch.cat([getattr(some, name) for some in rotors]) for name in ("bonds", "moving", "quads")
+    )
     path = partial(by_distances, n_images=N_IMAGES)
-    if len(rotors.bonds):
-        path = partial(by_torsions, n_images=N_IMAGES, bonds=rotors.bonds, moving=rotors.moving, quads=rotors.quads)
+    if len(bonds):
+        path = partial(by_torsions, n_images=N_IMAGES, bonds=bonds, moving=moving, quads=quads)
     # Soft torsions are what a search between conformers climbs; the floor of the metric would hide them.
     guess = ModelHessian(molecule, floor=0.01)
     return Parts(
