@@ -32,7 +32,7 @@ def test_density_fitting_is_within_a_millielectronvolt_of_plain_pyscf(functional
     energy = plain.kernel() * HARTREE
     engine = PyscfEngine(f"{functional}/def2-svp", tolerance=1e-9, energies_only=True)
     assert engine.evaluate(WATER, BENT)[0] == pytest.approx(energy, abs=1e-3)
-    exact = PyscfEngine(f"{functional}/def2-svp (exact)", tolerance=1e-9, energies_only=True)
+    exact = PyscfEngine(f"{functional}/def2-svp (exact)", tolerance=1e-9)
     assert exact.evaluate(WATER, BENT)[0] == pytest.approx(energy, abs=1e-6)
 
 
@@ -43,6 +43,13 @@ def test_energies_without_forces_are_the_same_energies() -> None:
     assert forces.shape == (3, 3)
     assert np.isnan(forces).all()
     assert engine.without_forces().level == engine.level
+
+
+def test_energies_alone_take_the_density_from_a_coarser_grid_and_the_energy_from_their_own() -> None:
+    energies = [PyscfEngine(f"r2scan/def2-svp (grid {grid})").evaluate(WATER, BENT)[0] for grid in (1, 3)]
+    alone, _ = PyscfEngine("r2scan/def2-svp (grid 3)", energies_only=True).evaluate(WATER, BENT)
+    assert alone == pytest.approx(energies[1], abs=1e-4)
+    assert abs(alone - energies[0]) > 1e-3
 
 
 def test_a_bound_engine_gives_what_a_fresh_one_gives_whatever_came_before() -> None:
