@@ -68,6 +68,27 @@ class Engine(ABC):
         return self.bind(numbers, charge=charge, multiplicity=multiplicity)(positions)
 
 
+def check_electrons(numbers: IntArray, charge: int, multiplicity: int, *, where: str = "") -> None:
+    """Refuse a multiplicity that the electrons cannot have.
+
+    Args:
+        numbers: Atomic numbers.
+        charge: Total charge, e.
+        multiplicity: 2S+1.
+        where: Put before the message.
+
+    Raises:
+        InputError: There are fewer electrons than unpaired ones, or one is left over.
+    """
+    n_electrons = int(numbers.sum()) - charge
+    n_paired = n_electrons - (multiplicity - 1)
+    if multiplicity < 1 or n_paired < 0 or n_paired % 2:
+        raise InputError(
+            f"{where}{': e' if where else 'E'}xpected a multiplicity (2S+1) that fits {n_electrons} electrons at the charge "
+            f"{charge}, came {multiplicity}. Correct charge or multiplicity; in extxyz they are charge and spin of a frame."
+        )
+
+
 def checked_shape(positions: FloatArray, n_atoms: int) -> FloatArray:
     """Return the positions as contiguous float64.
 
@@ -96,4 +117,4 @@ def checked_label(energy: float, forces: FloatArray) -> tuple[float, FloatArray]
     return energy, forces
 
 
-__all__ = ["Engine", "Evaluate", "FloatArray", "IntArray", "checked_label", "checked_shape"]
+__all__ = ["Engine", "Evaluate", "FloatArray", "IntArray", "check_electrons", "checked_label", "checked_shape"]

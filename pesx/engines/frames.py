@@ -20,6 +20,10 @@ def read_frames(path: str | Path, *, kind: str | None = None) -> list[ase.Atoms]
     """
     try:
         return list(ase.io.iread(str(path), index=":", format=kind))
+    except KeyError as error:  # its table of elements is a dictionary
+        raise InputError(
+            f"Expected structures in {path}, but ASE does not know {error}. Correct it, if it is to be an element."
+        ) from error
     except Exception as error:  # its readers raise whatever comes
         raise InputError(
             f"Expected structures in {path}, but ASE cannot read it: {str(error) or type(error).__name__}."

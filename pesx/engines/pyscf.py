@@ -12,7 +12,15 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 
 from pesx.engines.density import Density, carried
-from pesx.engines.engine import Engine, Evaluate, FloatArray, IntArray, checked_label, checked_shape
+from pesx.engines.engine import (
+    Engine,
+    Evaluate,
+    FloatArray,
+    IntArray,
+    check_electrons,
+    checked_label,
+    checked_shape,
+)
 from pesx.engines.functional import parse_level
 from pesx.errors import ConfigError, EngineError, InputError, MissingExtraError
 from pesx.units import BOHR, HARTREE
@@ -120,6 +128,7 @@ class PyscfEngine(Engine):
             InputError: PySCF lacks the functional, its dispersion, or the basis of an element, or charge and
                 multiplicity do not fit the electrons.
         """
+        check_electrons(np.asarray(numbers), charge, multiplicity)
         return _BoundPyscf(self, np.asarray(numbers, dtype=np.int64), charge, multiplicity)
 
 

@@ -9,8 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from pesx.engines.engine import Engine, Evaluate, FloatArray, IntArray, checked_label, checked_shape
-from pesx.errors import ConfigError, EngineError, InputError, MissingExtraError
+from pesx.engines.engine import (
+    Engine,
+    Evaluate,
+    FloatArray,
+    IntArray,
+    check_electrons,
+    checked_label,
+    checked_shape,
+)
+from pesx.errors import ConfigError, EngineError, MissingExtraError
 from pesx.units import BOHR, HARTREE
 
 METHODS = {"gfn2": "GFN2-xTB", "gfn1": "GFN1-xTB"}
@@ -53,6 +61,7 @@ class XtbEngine(Engine):
 
     def bind(self, numbers: IntArray, *, charge: int = 0, multiplicity: int = 1) -> Evaluate:
         """Return a function of positions that restarts each calculation from the one before."""
+        check_electrons(np.asarray(numbers), charge, multiplicity)
         return _BoundXtb(self, np.asarray(numbers, dtype=np.int64), charge, multiplicity)
 
 
@@ -92,11 +101,6 @@ class _BoundXtb:
         return label
 
     def _new(self, coordinates: FloatArray) -> Any:
-        if (self._numbers.sum() - int(self._charge) - self._unpaired) % 2:
-            raise InputError(
-                f"Expected a multiplicity that fits {self._numbers.sum() - int(self._charge)} electrons,"
-                f" came {self._unpaired + 1}."
-            )
         calculator = self._make(self._engine.level, self._numbers, coordinates, self._charge, self._unpaired)
         calculator.set("verbosity", 0)
         calculator.set("accuracy", self._engine.accuracy)

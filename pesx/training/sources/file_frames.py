@@ -8,6 +8,7 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
+from pesx.engines.engine import check_electrons
 from pesx.errors import ConfigError, InputError
 from pesx.training.dataset import HEAVIEST_ELEMENT
 from pesx.training.sources.columns import Columns
@@ -84,12 +85,7 @@ class FileFrames:
         charge = _agreed("charge", columns.charge, settings.charge, where) or 0
         multiplicity = _agreed("multiplicity", columns.multiplicity, settings.multiplicity, where)
         multiplicity = 1 if multiplicity is None else multiplicity
-        n_electrons = int(columns.numbers.sum()) - charge
-        if multiplicity < 1 or multiplicity - 1 > n_electrons or (n_electrons - multiplicity) % 2 == 0:
-            raise InputError(
-                f"{where}: expected a multiplicity (2S+1) that fits {n_electrons} electrons at the charge {charge}, came "
-                f"{multiplicity}. Correct charge or multiplicity."
-            )
+        check_electrons(columns.numbers, charge, multiplicity, where=where)
         frames = self._converted(columns, rows, where=where)
         require_plausible(columns.numbers, frames, settings=settings, where=where)
         return _Molecule(name, columns.numbers, charge, multiplicity, frames)

@@ -46,3 +46,10 @@ def test_what_is_no_structure(text, tmp_path):
     path.write_text(text)
     with pytest.raises(InputError, match=r"frames\.xyz"):
         read_frames(path)
+
+
+def test_an_element_that_is_none_is_named(tmp_path):
+    path = tmp_path / "frames.xyz"
+    path.write_text("1\n\nQq 0 0 0\n")
+    with pytest.raises(InputError, match="does not know 'Qq'"):
+        read_frames(path)

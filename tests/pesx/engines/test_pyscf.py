@@ -115,7 +115,7 @@ def test_rejects_settings_out_of_range(wrong) -> None:
         ("wb97x-d3/sto-3g", 1, "wb97x-d3"),
         ("pbe/bar", 1, "basis"),
         ("svwn-d4/sto-3g", 1, "svwn"),
-        ("pbe/sto-3g", 2, "Electron number 10"),
+        ("pbe/sto-3g", 2, "fits 10 electrons at the charge 0, came 2"),
     ],
 )
 def test_what_no_geometry_can_mend_is_the_callers_fault(level: str, multiplicity: int, words: str) -> None:
