@@ -213,12 +213,15 @@ class Connecting:
         """Note paths, and let their maxima wait for a search."""
         found = candidates(rows.state)
         n_images = rows.seen.shape[1]
+        ceiling = rows.state.energy[:, [0, -1]].amax(dim=1) + self.parts.highest
+        is_low = found.energy <= ceiling[found.band]
         for row, (job, code, n_steps) in enumerate(_listed(rows.job, outcome, rows.n_steps)):
             pair = self._bands.pop(job)
-            maxima = (found.band == row).nonzero()[:, 0].tolist()
+            is_here = found.band == row
+            maxima = (is_here & is_low).nonzero()[:, 0].tolist()
             if code == Outcome.NON_FINITE:
                 maxima = []
-            elif not maxima:
+            elif not is_here.any():
                 code = int(Outcome.NO_BARRIER)
             number = self.ledger.add_connection(
                 (pair.first, pair.second),
@@ -287,37 +290,41 @@ class Connecting:
         self._lanes["down"].put(sides, self.parts.relaxation.rough.init(start))
 
     def _end_down(self, rows: Rows, outcome: Index) -> None:
-        """Polish what has come down."""
-        for side, n_steps in _listed(rows.job, rows.n_steps):
-            if side // 2 in self._searches:
-                self._searches[side // 2].n_evaluations += n_steps
-        is_there = outcome == Outcome.CONVERGED
-        arrived = take_rows(rows, is_there)
+        """Polish what has come down, unless it is a known minimum; take that one's place."""
+        self._charge(rows)
+        ends = _ends(rows, outcome)
+        known = self.parts.sieve.recognise(ends, self.minima, is_rough=True)
+        is_fresh = (outcome == Outcome.CONVERGED) & (known < 0)
+        arrived = take_rows(rows, is_fresh)
         if len(arrived.job):
             self._lanes["polish"].put(arrived.job, self.parts.relaxation.polish.init(arrived.place.double()))
-        if not is_there.all():
-            self._arrive(take_rows(rows, ~is_there), outcome[~is_there])
+        number = known.clamp(min=0).to(self.minima.energies.device)
+        ends = replace(
+            ends,
+            positions=torch.where(
+                (known < 0)[:, None, None], ends.positions, self.minima.positions[number].to(ends.positions)
+            ),
+            energy=torch.where(known < 0, ends.energy, self.minima.energies[number].to(ends.energy)),
+        )
+        self._arrive(rows.job[~is_fresh], take_rows(ends, ~is_fresh))
 
     def _end_polish(self, rows: Rows, outcome: Index) -> None:
         """Take note of ends; settle searches whose both ends are there."""
-        for side, n_steps in _listed(rows.job, rows.n_steps):
-            if side // 2 in self._searches:
-                self._searches[side // 2].n_evaluations += n_steps
-        self._arrive(rows, outcome)
+        self._charge(rows)
+        self._arrive(rows.job, _ends(rows, outcome))
 
-    def _arrive(self, rows: Rows, outcome: Index) -> None:
-        ends = Minima(
-            positions=rows.place.double(),
-            energy=rows.now.energy,
-            fmax=fmax(rows.now.forces).double(),
-            outcome=outcome,
-            n_evaluations=rows.n_steps,
-        )
-        for row, side in enumerate(rows.job.tolist()):
+    def _arrive(self, sides: Index, ends: Minima) -> None:
+        for row, side in enumerate(sides.tolist()):
             search = self._searches[side // 2]
             search.ends[side % 2] = take_rows(ends, torch.tensor([row]))
             if len(search.ends) == 2:
                 self._judge.settle(self._searches.pop(side // 2))
+
+    def _charge(self, rows: Rows) -> None:
+        """Charge searches with the steps of their ways down."""
+        for side, n_steps in _listed(rows.job, rows.n_steps):
+            if side // 2 in self._searches:
+                self._searches[side // 2].n_evaluations += n_steps
 
     def _spent(self, rows: Rows, outcome: Index) -> Rows:
         """Charge searches with their steps, end those that failed, and return the others."""
@@ -334,6 +341,17 @@ class Connecting:
 
 def _followed(follower: Follow, limits: Convergence, rows: Rows) -> Index:
     return follower.outcome(rows.state, rows.now, rows.n_steps, limits)
+
+
+def _ends(rows: Rows, outcome: Index) -> Minima:
+    """Return where ways down ended."""
+    return Minima(
+        positions=rows.place.double(),
+        energy=rows.now.energy,
+        fmax=fmax(rows.now.forces).double(),
+        outcome=outcome,
+        n_evaluations=rows.n_steps,
+    )
 
 
 def _relaxed(convergence: Convergence, rows: Rows) -> Index:

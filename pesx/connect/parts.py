@@ -36,6 +36,8 @@ class Parts:
         sieve: Knows the molecule.
         modes: Returns all internal modes of stationary points.
         second: Returns the Hessians where searches start, for small systems; None to learn them on the way.
+        highest: Height above the higher end of a path up to which its maxima are followed: what is far above any barrier
+            between minima of the molecule leads to other molecules.
         is_free_to_move: 1 for each direction of space that the potential depends on, else 0.
     """
 
@@ -52,10 +54,11 @@ class Parts:
     sieve: Sieve
     modes: Callable[[Positions], Modes]
     second: Callable[[Positions], Hessian] | None = None
+    highest: float = torch.inf
     is_free_to_move: Float[Tensor, "3"] | float = 1.0
 
     def __post_init__(self) -> None:
-        require(self, above_zero=["push", "kick"])
+        require(self, above_zero=["push", "kick", "highest"])
 
 
 @dataclass(frozen=True)

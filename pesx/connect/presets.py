@@ -3,13 +3,15 @@
 from functools import partial
 
 import torch
+from ase.data import vdw_radii
 
 from pesx.chemistry.perceive import perceive
+from pesx.connect.alignment import PathAlignment
 from pesx.connect.parts import Parts
 from pesx.geometry.interpolate import by_distances, by_torsions, straight
 from pesx.guards.molecular import Amides
 from pesx.identity.cluster import ClusterIdentity
-from pesx.identity.molecular import Mirror, MolecularIdentity
+from pesx.identity.molecular import Mirror
 from pesx.identity.surface import SurfaceIdentity
 from pesx.landscape.rules import cluster_sieve, molecular_sieve, surface_sieve
 from pesx.molecule import Molecule
@@ -21,9 +23,24 @@ from pesx.relax.quench import Convergence
 from pesx.relax.two_stage import molecular_stages, reduced_stages
 from pesx.saddles.band import Band
 from pesx.saddles.follow import Follow
+from pesx.saddles.slide import Slide
+from pesx.typing import Float, Tensor
 
 N_IMAGES = 9
 """Between the ends of a band."""
+
+
+_TOUCH = 0.75
+"""Share of the sum of van der Waals radii below which two atoms are too close: 1.8 angstrom for two hydrogens."""
+
+
+def contacts(molecule: Molecule) -> Float[Tensor, "N N"]:
+    """Return the distances below which two atoms are too close, 0 for those within three bonds of each other, angstrom."""
+    radius = torch.tensor(vdw_radii)[molecule.numbers].nan_to_num(nan=2.0)
+    is_bonded = torch.eye(molecule.n_atoms, dtype=torch.float64)
+    is_bonded[molecule.bonds[:, 0], molecule.bonds[:, 1]] = is_bonded[molecule.bonds[:, 1], molecule.bonds[:, 0]] = 1.0
+    is_near = torch.linalg.matrix_power(is_bonded, 3) > 0.0
+    return (_TOUCH * (radius[:, None] + radius)).masked_fill(is_near, 0.0)
 
 
 def molecule_parts(
@@ -41,28 +58,32 @@ def molecule_parts(
     topology = perceive(molecule)
     metric = ModelHessian(molecule)
     # Amides turn too: a straight line from cis to trans goes through the nitrogen.
-    rotors = topology.torsions, topology.amide_rotors
+    rotors = topology.torsions, topology.amide_rotors, topology.methyls
     bonds, moving, quads = (
         torch.cat([getattr(some, name) for some in rotors]) for name in ("bonds", "moving", "quads")
     )
     path = partial(by_distances, n_images=N_IMAGES)
     if len(bonds):
-        path = partial(by_torsions, n_images=N_IMAGES, bonds=bonds, moving=moving, quads=quads)
+        path = partial(
+            by_torsions, n_images=N_IMAGES, bonds=bonds, moving=moving, quads=quads, contacts=contacts(molecule)
+        )
     # Soft torsions are what a search between conformers climbs; the floor of the metric would hide them.
     guess = ModelHessian(molecule, floor=0.01)
     return Parts(
         potential=potential,
-        aligned=MolecularIdentity(molecule, mirror=mirror).aligned,
+        aligned=PathAlignment(molecule, mirror),
         path=path,
-        band=Band(Fire(), fmax=0.1, max_steps=25),
+        band=Band(Slide(metric), fmax=0.1, max_steps=6),
         rough=Follow(guess=guess, fmax=1e-2),
         exact=Follow(guess=guess, fmax=1e-4, jitter=0.0),
         limits=Convergence(max_steps=200),
         relaxation=molecular_stages(metric),
-        push=0.05,
+        push=0.1,
         kick=0.6,
         sieve=molecular_sieve(molecule, amides, energy_window),
-        modes=partial(modes, potential, masses=molecule.masses, tolerance=1e-4),
+        highest=2.0,
+        # Differences of forces: the second derivatives of a learned model by backpropagation take seven times as long.
+        modes=partial(modes, lambda positions: potential(positions), masses=molecule.masses, tolerance=1e-4),
     )
 
 

@@ -22,6 +22,16 @@ _ROUNDS = 60
 """Rounds of majorisation; more do not change a path by what a band would notice."""
 
 
+_WIDE = pi / 3.0
+"""Torsions that turn by less than this have no other way round worth trying, radian."""
+
+_CROWDED = 30.0
+"""So crowded must a path be for another way round to be tried, and so much less crowded that one, to be preferred."""
+
+_PASSES = 2
+"""How often each torsion is tried the other way."""
+
+
 def straight(first: Positions, last: Positions, *, n_images: int) -> Path:
     """Return structures on the straight line between two, ends included, angstrom; for points in an external field.
 
@@ -63,11 +73,12 @@ def by_torsions(
     bonds: Int[Tensor, "R 2"],
     moving: Bool[Tensor, "R N"],
     quads: Int[Tensor, "R 4"],
+    contacts: Float[Tensor, "N N"] | None = None,
 ) -> Path:
-    """Return a path on which torsions turn evenly, each the shortest way round, angstrom; the better guess for conformers.
+    """Return a path on which torsions turn evenly, angstrom; the better guess for conformers.
 
     Both ends are turned to the torsions of the image; the image is their mixture, which takes care of all that torsions
-    leave.
+    leave. Each torsion turns the shortest way round, or the other way where atoms would come too close.
 
     Args:
         first: Angstrom.
@@ -76,17 +87,54 @@ def by_torsions(
         bonds: The fixed and the moving atom of each bond that may turn.
         moving: Atoms that turn with the moving atom.
         quads: Atoms of one torsion about each bond.
+        contacts: Distances below which two atoms are too close, 0 for those that may be, angstrom; None to go the shortest
+            way in any case.
     """
     way = torsion_angles(last, quads) - torsion_angles(first, quads)
     way = torch.remainder(way + pi, 2.0 * pi) - pi
+    shares = _shares(first, n_images)[0, 1:-1, 0, 0].tolist()
+    path = _turned(first, last, way, shares=shares, rotors=(bonds, moving))
+    if contacts is None:
+        return path
+    least = _crowding(path, contacts)
+    for place in [*range(len(bonds))] * _PASSES:
+        rows = ((way[:, place].abs() > _WIDE) & (least > _CROWDED)).nonzero()[:, 0]
+        if not len(rows):
+            continue
+        other = way[rows]
+        other[:, place] = other[:, place] - 2.0 * pi * other[:, place].sign()
+        tried = _turned(first[rows], last[rows], other, shares=shares, rotors=(bonds, moving))
+        crowding = _crowding(tried, contacts)
+        is_better = crowding < least[rows] - _CROWDED
+        rows = rows[is_better]
+        path[rows], way[rows], least[rows] = tried[is_better], other[is_better], crowding[is_better]
+    return path
+
+
+def _turned(
+    first: Positions,
+    last: Positions,
+    way: Float[Tensor, "B R"],
+    *,
+    shares: list[float],
+    rotors: tuple[Int[Tensor, "R 2"], Bool[Tensor, "R N"]],
+) -> Path:
+    """Return the path on which each torsion turns by its angle, radian."""
     images = []
-    for share in _shares(first, n_images)[0, 1:-1, 0, 0].tolist():
+    for share in shares:
         ahead, behind = first, last
-        for bond, atoms, angle in zip(bonds, moving, way.unbind(dim=1), strict=True):
+        for bond, atoms, angle in zip(*rotors, way.unbind(dim=1), strict=True):
             ahead = rotate_about_bond(ahead, bond, atoms, share * angle)
             behind = rotate_about_bond(behind, bond, atoms, (share - 1.0) * angle)
         images.append((1.0 - share) * ahead + share * superpose(behind, ahead))
     return _chained(torch.stack([first, *images, last], dim=1))
+
+
+def _crowding(path: Path, contacts: Float[Tensor, "N N"]) -> Float[Tensor, "B"]:
+    """Return how much atoms repel each other in the worst image; two that touch count 1."""
+    distances = torch.stack([_distances(image) for image in path.unbind(dim=1)], dim=1).clamp(min=_CLOSEST)
+    crowding: Tensor = (contacts.to(path) / distances).pow(12).sum(dim=(2, 3)).amax(dim=1) / 2.0
+    return torch.where(torch.isfinite(crowding), crowding, -torch.inf)
 
 
 def _chained(path: Path) -> Path:

@@ -38,6 +38,7 @@ class FollowState:
         energy: At the base, eV; infinite before the first evaluation.
         forces: At the base, eV/angstrom.
         second: What is known of the Hessian, eV/angstrom^2.
+        model: The guess at the base, which is part of that, eV/angstrom^2; zero without one.
         spectrum: Its eigenvalues and eigenvectors.
         mode: The direction that is climbed, unit norm; zero where none is known.
         products: Orthonormal directions multiplied by the Hessian at this base; zero where there is none.
@@ -54,6 +55,7 @@ class FollowState:
     energy: Energies
     forces: Forces
     second: Matrices
+    model: Matrices
     spectrum: Spectrum
     mode: Vectors
     products: Float[Tensor, "B P D"]
@@ -139,7 +141,10 @@ class Follow:
         outside = self._outside(positions)
         aside = self.jitter * _unit(internal(_crooked(positions), outside))
         positions = positions + aside.view_as(positions).to(positions.dtype)
-        known = self._first_guess(positions) if second is None else second.double()
+        model = self._guessed(positions)
+        known = self._unknown(positions) if second is None else second.double()
+        if second is None and self.guess is not None:
+            known = model
         now = spectrum(known, outside)
         if pair is not None:
             step, fall = (part.double().flatten(1) for part in pair)
@@ -154,6 +159,7 @@ class Follow:
             energy=torch.full_like(zeros[:, 0], torch.inf),
             forces=torch.zeros_like(positions),
             second=known,
+            model=model,
             spectrum=now,
             mode=hint,
             products=zeros[:, None].expand(-1, self.most_products, -1).contiguous(),
@@ -200,20 +206,25 @@ class Follow:
         step = torch.where(
             is_product[:, None], state.direction, (state.positions.double() - state.base.double()).flatten(1)
         )
-        rise = torch.where(is_product[:, None], fall / length, fall)
+        model = self._model(state, rows=~is_product & ~is_first & is_finite)
+        # Along a step the stiff directions turn with the molecule, as the guess knows; what is left is for the Hessian.
+        turned = model - state.model
+        halfway = fall - 0.5 * (turned * step[:, None]).sum(dim=2)
+        rise = torch.where(is_product[:, None], fall / length, halfway)
         second = updated(state.second, step, rise, rows=~is_first & is_finite, now=state.spectrum)
         place = torch.arange(self.most_products, device=second.device) == state.n_products[:, None]
         remembers = (is_product[:, None] & place)[:, :, None]
         products = torch.where(remembers, state.direction[:, None], state.products)
         at = moves[:, None, None]
         base = torch.where(at, state.positions, state.base)
-        second = self._carried(second, state.base, base, moves & ~is_first)
+        second = torch.where(at, second + turned, second)
         return replace(
             state,
             base=base,
             energy=torch.where(moves, now.energy.double(), state.energy),
             forces=torch.where(at, now.forces, state.forces),
             second=second,
+            model=torch.where(at, model, state.model),
             spectrum=spectrum(second, self._outside(base)),
             products=torch.where(at, 0.0, products),
             n_products=torch.where(moves, 0, state.n_products + is_product),
@@ -324,21 +335,28 @@ class Follow:
         change: PerReplica = (slopes * amounts + 0.5 * state.spectrum.values * amounts.square()).sum(dim=1)
         return change
 
-    def _first_guess(self, positions: Positions) -> Matrices:
+    def _unknown(self, positions: Positions) -> Matrices:
+        """Return Hessians of which nothing is known but how stiff bonds are."""
         size = 3 * positions.shape[1]
         plain = self.stiffness * torch.eye(size, dtype=torch.float64, device=positions.device)
-        if self.guess is None:
-            return plain.expand(len(positions), -1, -1).clone()
-        is_finite = torch.isfinite(positions).flatten(1).all(dim=1)[:, None, None]
-        return torch.where(is_finite, self.guess(torch.where(is_finite, positions, 0.0).double()), plain)
+        return plain.expand(len(positions), -1, -1).clone()
 
-    def _carried(self, second: Matrices, old: Positions, new: Positions, moves: Mask) -> Matrices:
-        """Return Hessians carried to new positions: stiff directions turn with the molecule, and the guess knows how."""
-        if self.guess is None or not moves.any():
-            return second
-        out = second.clone()
-        out[moves] += self.guess(new[moves].double()) - self.guess(old[moves].double())
-        return out
+    def _guessed(self, positions: Positions) -> Matrices:
+        """Return the guess at positions; zero where there is none."""
+        size = 3 * positions.shape[1]
+        if self.guess is None or not len(positions):
+            return torch.zeros((len(positions), size, size), dtype=torch.float64, device=positions.device)
+        is_finite = torch.isfinite(positions).flatten(1).all(dim=1)[:, None, None]
+        guess = self.guess(torch.where(is_finite, positions, 0.0).double())
+        return torch.where(is_finite, guess, self._unknown(positions))
+
+    def _model(self, state: FollowState, *, rows: Mask) -> Matrices:
+        """Return the guess where rows were evaluated, and for the others at their base."""
+        if self.guess is None or not rows.any():
+            return state.model
+        model = state.model.clone()
+        model[rows] = self._guessed(state.positions[rows])
+        return model
 
     def _outside(self, positions: Positions) -> Float[Tensor, "B D 6"]:
         if self.coordinates is None:

@@ -92,3 +92,28 @@ def test_progress_counts_what_was_done(store: RunStore):
     assert seen[-1].n_pairs == 1
     assert seen[-1].n_evaluations > 0
     assert sum(seen[-1].outcomes.values()) == store.n_searches
+
+
+def test_maxima_far_above_the_ends_are_not_followed(store: RunStore):
+    search = connecting(store, replace(surface_parts(MullerBrown()), highest=1.0))
+    search.run(once((0, 1)))
+    assert store.connections().n_maxima.tolist() == [0]
+    assert store.connections().outcome.tolist() != [Outcome.NO_BARRIER]
+    assert store.n_searches == 0
+
+
+def test_ends_that_are_known_roughly_are_not_polished(store: RunStore):
+    parts = surface_parts(MullerBrown())
+    costs, ends = [], []
+    for rough in (parts.sieve.rough_distance, 1e-12):
+        search = connecting(store, replace(parts, sieve=replace(parts.sieve, rough_distance=rough)))
+        noted: list[tuple[int, int, int]] = []
+        search.ledger.add_search = lambda *_, n_evaluations, new=None, noted=noted, **__: noted.append(  # type: ignore
+            (n_evaluations, new.first, new.second)
+        )
+        search.ledger.commit = lambda: None  # type: ignore[method-assign]
+        search.run(once((1, 2)))
+        costs.append(noted[0][0])
+        ends.append(set(noted[0][1:]))
+    assert costs[0] < costs[1]
+    assert ends == [{1, 2}] * 2

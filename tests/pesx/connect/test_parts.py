@@ -8,7 +8,7 @@ from pesx.errors import ConfigError
 from pesx.potentials.muller_brown import MullerBrown
 
 
-@pytest.mark.parametrize("name", ["push", "kick"])
+@pytest.mark.parametrize("name", ["push", "kick", "highest"])
 def test_a_displacement_of_nothing_leads_nowhere(name: str):
     with pytest.raises(ConfigError, match=name):
         replace(surface_parts(MullerBrown()), **{name: 0.0})

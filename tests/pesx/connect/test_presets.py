@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pesx.chemistry.read import read_molecule
-from pesx.connect.presets import N_IMAGES, cluster_parts, molecule_parts, surface_parts
+from pesx.connect.presets import N_IMAGES, cluster_parts, contacts, molecule_parts, surface_parts
 from pesx.geometry.torsion import torsion_angles
 from pesx.potentials.lennard_jones import LennardJones
 from pesx.potentials.muller_brown import MullerBrown
@@ -40,3 +40,14 @@ def test_paths_on_a_surface_are_straight():
 def test_a_search_on_a_surface_stays_in_its_plane(dimension: int):
     assert surface_parts(MullerBrown()).is_free_to_move[dimension] == 1.0
     assert surface_parts(MullerBrown()).is_free_to_move[2] == 0.0
+
+
+def test_atoms_along_three_bonds_may_be_near():
+    molecule = read_molecule("CCCC")
+    limits = contacts(molecule)
+    assert torch.equal(limits, limits.mT)
+    assert limits[0, :4].tolist() == [0.0] * 4
+    first = [h for h in range(4, 14) if {0, h} in [{*bond} for bond in molecule.bonds.tolist()]]
+    last = [h for h in range(4, 14) if {3, h} in [{*bond} for bond in molecule.bonds.tolist()]]
+    assert limits[first[0], last[0]].item() == pytest.approx(1.8)
+    assert limits[first[0], first[1]].item() == 0.0

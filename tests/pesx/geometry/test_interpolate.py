@@ -100,3 +100,17 @@ def test_rows_stand_alone_beside_one_that_is_not_finite(way):
 def test_half_a_turn_is_no_trouble():
     angles = torsion_angles(turning(chain(0.0), chain(180.0))[0], QUADS)[:, 0].abs()
     assert angles.diff().amin() > 0.9 * pi / 8
+
+
+def test_a_torsion_turns_the_other_way_where_atoms_would_touch():
+    """The ends of a chain pass each other where it is flat on one side; the shortest way leads through there."""
+    first, last = chain(80.0, 80.0), chain(-80.0, 170.0)
+    contacts = torch.zeros(4, 4).double()
+    contacts[0, 3] = contacts[3, 0] = 3.0
+    path = by_torsions(first, last, n_images=7, bonds=BONDS, moving=MOVING, quads=QUADS, contacts=contacts)
+    angles = torsion_angles(path.flatten(0, 1), QUADS).view(2, 9).rad2deg()
+    assert angles[0, 4].abs().item() == pytest.approx(180.0, abs=1e-6)
+    assert torch.equal(path[1], turning(first, last)[1])
+    contacts[0, 3] = contacts[3, 0] = 0.5
+    near = by_torsions(first, last, n_images=7, bonds=BONDS, moving=MOVING, quads=QUADS, contacts=contacts)
+    assert torch.equal(near, turning(first, last))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from pesx.relax.modes import hessian, modes
 from pesx.relax.quench import Convergence
 from pesx.saddles.follow import Follow
 from pesx.saddles.search import follow
-from pesx.state import cat_rows, put_rows, take_rows
+from pesx.state import Evaluation, cat_rows, put_rows, take_rows
 
 SADDLES = torch.tensor([[-0.822001559, 0.624312803, 0.0], [0.212486582, 0.292988325, 0.0]], dtype=torch.float64)
 ON_SURFACE = Follow(
@@ -112,3 +114,39 @@ def test_settings_are_checked():
         Follow(max_step=0.05)
     with pytest.raises(ConfigError, match=r"Follow\.tight"):
         Follow(tight=0.0)
+
+
+def stretches(positions, strength=40.0):
+    """A chain of three atoms with stiff bonds that nothing keeps from bending."""
+    arms = positions[:, 1:] - positions[:, :-1]
+    lengths = torch.linalg.vector_norm(arms, dim=2, keepdim=True)
+    pulls = strength * (lengths - 1.0) * arms / lengths
+    forces = torch.nn.functional.pad(pulls, (0, 0, 0, 1)) - torch.nn.functional.pad(pulls, (0, 0, 1, 0))
+    return Evaluation(0.5 * strength * (lengths[:, :, 0] - 1.0).square().sum(dim=1), forces)
+
+
+def stretch_guess(positions, strength=40.0):
+    second = 0.01 * torch.eye(9, dtype=torch.float64).repeat(len(positions), 1, 1)
+    for i in range(2):
+        row = torch.zeros_like(positions)
+        row[:, i + 1] = torch.nn.functional.normalize(positions[:, i + 1] - positions[:, i], dim=1)
+        row[:, i] = -row[:, i + 1]
+        second += strength * row.flatten(1)[:, :, None] * row.flatten(1)[:, None]
+    return second
+
+
+def test_a_soft_motion_on_a_circle_is_not_taken_for_a_negative_mode():
+    """The forces that a straight step across it makes belong to the stretch of the bonds."""
+    follower = Follow(guess=stretch_guess, jitter=0.0, max_step=0.5, first_step=0.5, max_rise=1e9)
+    start = torch.tensor([[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]]).double()
+    aside = torch.zeros_like(start)
+    aside[0, 0, 0], aside[0, 2, 1] = 0.2, 0.2
+    state = follower.step(follower.init(start), stretches(start))
+    state = replace(state, positions=state.base + aside, direction=torch.zeros_like(state.direction))
+    state = follower._learned(state, stretches(state.positions))
+    assert torch.equal(state.base, start + aside)
+    exact = hessian(stretches, state.base)
+    along = aside.flatten(1) / aside.norm()
+    known, wanted = ((second * along[:, None]).sum(dim=2) for second in (state.second, exact))
+    assert (known - wanted).norm() < 0.3 * (stretch_guess(state.base) * along[:, None]).sum(dim=2).norm()
+    assert follower.curvatures(state)[0].item() > -0.05
