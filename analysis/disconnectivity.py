@@ -69,6 +69,7 @@ def disconnectivity(
     is_by_basin: bool = False,
     levels: int | None = None,
     max_height: float | None = None,
+    notes: tuple[str, ...] = (),
 ) -> DisconnectivityGraph:
     """Lay out the disconnectivity graph of a network.
 
@@ -83,6 +84,7 @@ def disconnectivity(
         levels: About how many levels joins are lifted to; 0 for exact energies. By default exact for up to 60 minima, else 40.
         max_height: Height above the lowest minimum at which the energy axis ends, in the unit of the network. By default all is
             shown, unless the highest join is three times as high as 95 of 100 are.
+        notes: What else is to be said in the figure, such as where the network comes from.
 
     Raises:
         InputError: There are no minima, or none of them would be drawn.
@@ -109,16 +111,16 @@ def disconnectivity(
     tree = tree.restricted(choice.mask)
     ground, highest = float(network.minima.energy.min()), float(tree.energy.max())
     tree, is_joined_above, n_cut = _below(tree, _end(tree) if max_height is None else ground + max_height)
-    notes = choice.notes
+    said = choice.notes
     if any(n_cut):
         what = f"{count_text(n_cut[0], 'join')} and {count_text(n_cut[1], 'minimum', 'minima')}"
-        notes.append(f"{what} above the axis, up to {choice.text(highest - ground)}")
+        said.append(f"{what} above the axis, up to {choice.text(highest - ground)}")
     spacing = _spacing(tree, _N_LEVELS * (tree.n_leaves > _EXACT_UP_TO) if levels is None else levels, choice.scale)
     if spacing:
         base = float(tree.energy.min())
         n_levels = max(1, int(np.ceil((tree.energy.max() - base) / spacing - 1e-9)))
         tree = tree.binned(base + spacing * np.arange(1, n_levels + 1))
-        notes.append(f"joins drawn at levels {choice.text(spacing)} apart")
+        said.append(f"joins drawn at levels {choice.text(spacing)} apart")
     is_open = np.zeros(len(tree.parent), dtype=bool)
     is_open[tree.roots] = is_joined_above[tree.lowest[tree.roots]]
     reach = float(tree.energy.max() - tree.energy.min()) or abs(float(tree.energy[0])) or 1.0
@@ -132,7 +134,7 @@ def disconnectivity(
         bottom=float(tree.energy.min()) - MARGIN * reach,
         top=float(tree.energy.max()) + MARGIN * reach,
         spacing=spacing,
-        notes=(*notes, *_parts(tree, is_open)),
+        notes=(*said, *_parts(tree, is_open), *notes),
     )
 
 
@@ -233,18 +235,19 @@ def _parts(tree: Tree, is_open: Array) -> list[str]:
     return [f"{n_parts} parts not known to be connected (dotted)"] * is_apart + [isolated] * bool(n_isolated)
 
 
-def write_disconnectivity(graph: DisconnectivityGraph, path: Path | str) -> None:
+def write_disconnectivity(graph: DisconnectivityGraph, path: Path | str, *, quantity: str = "energy") -> None:
     """Write what is drawn as CSV, one row per node: minima first, then joins, each with the node it hangs from.
 
     ``energy`` is that of the minimum or of the transition state with this number, ``drawn_at`` that of the figure, in the unit
-    of the network.
+    of the network. Its column is called after the quantity, such as ``free energy``.
     """
     tree, network, sizes = graph.tree, graph.network, graph.tree.sizes
     unit = f"_{network.unit.lower().replace('/', '_per_')}" if network.unit else ""
     properties = network.minima.properties
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        columns = ("node", "kind", "number", f"energy{unit}", f"drawn_at{unit}", "parent", "place", "n_minima")
+        name = quantity.replace(" ", "_")
+        columns = ("node", "kind", "number", f"{name}{unit}", f"drawn_at{unit}", "parent", "place", "n_minima")
         writer.writerow([*columns, *properties])
         for node in range(len(tree.parent)):
             is_leaf = node < tree.n_leaves

@@ -39,6 +39,7 @@ def draw_disconnectivity(
     mark: Array | None = None,
     mark_label: str = "new",
     is_absolute: bool = False,
+    quantity: str = "energy",
     width: float = COLUMN_WIDTH,
     height: float = 3.4,
     title: str = "",
@@ -52,6 +53,7 @@ def draw_disconnectivity(
         mark: Mask over the minima of the network: those to mark.
         mark_label: What these are, for the legend.
         is_absolute: Whether the axis shows energies as they are, instead of heights above the lowest minimum of the network.
+        quantity: What the axis shows.
         width: Of the figure, inch.
         height: Of the figure, inch.
         title: Above the figure.
@@ -76,7 +78,7 @@ def draw_disconnectivity(
             _draw_marks(axes, graph, mark, mark_label, scale=scale, zero=zero)
         _finish(axes, graph, scale=scale, zero=zero)
         suffix = f" ({unit or 'unit of the source'})"
-        axes.set_ylabel(f"energy{suffix}" if is_absolute else f"energy above the lowest minimum{suffix}")
+        axes.set_ylabel(f"{quantity}{suffix}" if is_absolute else f"{quantity} above the lowest minimum{suffix}")
         # Branches are highest at the sides, but minima without a way stand at the right.
         has_isolated = bool((graph.tree.roots < graph.tree.n_leaves).any())
         colouring.explain(axes, is_at_left=has_isolated)

@@ -4,6 +4,10 @@ With n quenches, of which f1 minima were visited once and f2 twice:
 
     unseen mass   M0 = f1 / n                                 (Good and Turing; doi:10.1093/biomet/40.3-4.237)
     number        S  = S_obs + (n - 1)/n f1^2 / (2 f2)        (Chao; doi:10.2307/2531532)
+
+And from two parts of a search, which saw n1 and n2 minima, m of them both:
+
+    number        S  = (n1 + 1)(n2 + 1)/(m + 1) - 1           (Chapman 1951, Univ. Calif. Publ. Stat. 1, 131)
 """
 
 from dataclasses import dataclass
@@ -11,7 +15,7 @@ from math import exp, inf, log, sqrt
 from statistics import NormalDist
 
 from pesx.errors import InputError
-from pesx.typing import Int, Tensor
+from pesx.typing import Bool, Int, Tensor
 
 WARNING = (
     "Both estimates are biased low: the unseen mass is the chance that the next quench of this same search is new, "
@@ -94,6 +98,74 @@ def completeness(visits: Int[Tensor, "M"], *, confidence: float = 0.95) -> Compl
         n_estimated=estimate,
         n_estimated_lower=low,
         n_estimated_upper=high,
+        confidence=confidence,
+    )
+
+
+@dataclass(frozen=True)
+class Recapture:
+    """How many minima two parts of a search say there are; made by :func:`recapture`.
+
+    Attributes:
+        n_first: Minima that the first part saw.
+        n_second: Minima that the second part saw.
+        n_both: Minima that both saw.
+        n_estimated: Number of minima, a lower bound where some are harder to find than others for both parts.
+        n_estimated_lower: Lower end of its confidence interval, at least the minima seen.
+        n_estimated_upper: Upper end of its confidence interval.
+        confidence: Of the interval (two-sided).
+    """
+
+    n_first: int
+    n_second: int
+    n_both: int
+    n_estimated: float
+    n_estimated_lower: float
+    n_estimated_upper: float
+    confidence: float
+
+    @property
+    def sentence(self) -> str:
+        """The estimate for a person."""
+        return (
+            f"One half of the walkers saw {self.n_first} minima, the other {self.n_second}, both {self.n_both}: about "
+            f"{self.n_estimated:.0f} in all ({self.n_estimated_lower:.0f} to {self.n_estimated_upper:.0f} at "
+            f"{self.confidence:.0%})."
+        )
+
+
+def recapture(first: Bool[Tensor, "M"], second: Bool[Tensor, "M"], *, confidence: float = 0.95) -> Recapture:
+    """Estimate the number of minima from two parts of a search, the second of which catches again what the first has seen.
+
+    Args:
+        first: Which minima the first part saw.
+        second: Which the second part saw.
+        confidence: Between 0.5 and 1.
+
+    Accuracy: Unbiased where all minima are found equally easily and the parts know nothing of each other. Neither is quite so:
+        narrow basins are missed by both, and walkers that share an archive are drawn apart or together.
+
+    Source: variance, Seber 1970, Biometrics 26, 13; log-normal interval of the number unseen, Chao 1987,
+        doi:10.2307/2531532.
+    """
+    if not 0.5 <= confidence < 1:
+        raise InputError(f"Expected a confidence from 0.5 to below 1, not {confidence}. 0.95 is usual.")
+    n_first, n_second, n_both = int(first.sum()), int(second.sum()), int((first & second).sum())
+    seen = n_first + n_second - n_both
+    estimate = (n_first + 1) * (n_second + 1) / (n_both + 1) - 1
+    unseen = estimate - seen
+    missed = (n_first - n_both) * (n_second - n_both)
+    variance = (n_first + 1) * (n_second + 1) * missed / ((n_both + 1) ** 2 * (n_both + 2))
+    factor = 1.0
+    if unseen > 0:
+        factor = exp(NormalDist().inv_cdf(0.5 + confidence / 2) * sqrt(log(1 + variance / unseen**2)))
+    return Recapture(
+        n_first=n_first,
+        n_second=n_second,
+        n_both=n_both,
+        n_estimated=estimate,
+        n_estimated_lower=seen + unseen / factor,
+        n_estimated_upper=seen + unseen * factor,
         confidence=confidence,
     )
 

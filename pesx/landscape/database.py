@@ -219,6 +219,15 @@ class Database:
         self._insert(table, zip(numbers, *values, strict=True), len(values) + 1)
         return first
 
+    def _has_table(self, name: str) -> bool:
+        with self._failures():
+            return schema.has_table(self._connection, name)
+
+    def _change(self, command: str, rows: Any) -> None:
+        """Run one command for each row, inside a transaction."""
+        with self._failures():
+            self._connection.executemany(command, rows)
+
     def _insert(self, table: str, rows: Any, n_columns: int, verb: str = "INSERT") -> None:
         if not self._connection.in_transaction:
             raise InputError(

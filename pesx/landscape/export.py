@@ -27,6 +27,7 @@ from pesx.landscape.network import Network
 from pesx.landscape.pathsample import write_pathsample
 from pesx.landscape.records import StoredMinima, StoredTransitionStates
 from pesx.landscape.store import RunStore
+from pesx.landscape.symmetry import with_point_groups
 from pesx.molecule import Molecule
 from pesx.units import KCAL_PER_MOL
 
@@ -39,16 +40,19 @@ class _Results:
     transition_states: StoredTransitionStates
     molecule: Molecule
     energy_unit: str
+    mirror: str
 
     @classmethod
-    def of(cls, store: RunStore) -> "_Results":
-        return cls(store.minima(), store.transition_states(), store.molecule, store.energy_unit)
+    def of(cls, store: RunStore, mirror: str = "distinct") -> "_Results":
+        return cls(store.minima(), store.transition_states(), store.molecule, store.energy_unit, mirror)
 
     @property
     def network(self) -> Network:
-        """The minima with what joins them."""
+        """The minima with what joins them, and the orders of their point groups."""
         masses = self.molecule.masses
-        return Network.from_records(self.minima, self.transition_states, masses=masses, unit=self.energy_unit)
+        network = Network.from_records(self.minima, self.transition_states, masses=masses, unit=self.energy_unit)
+        structures = self.minima.positions, self.transition_states.positions
+        return with_point_groups(network, structures, self.molecule.numbers, mirror=self.mirror)
 
     @property
     def is_reduced(self) -> bool:
@@ -77,7 +81,7 @@ class _Results:
         return name if self.is_reduced else f"{name}_{unit}"
 
 
-def export(source: Path | str | RunStore, format: str, out: Path | str) -> int:
+def export(source: Path | str | RunStore, format: str, out: Path | str, *, mirror: str = "distinct") -> int:
     """Write the minima of a run for other programs, lowest first, and return how many minima there are.
 
     Args:
@@ -86,6 +90,7 @@ def export(source: Path | str | RunStore, format: str, out: Path | str) -> int:
             ``pathsample`` (a folder with min.data, ts.data and their structures, in the order of numbers, and their units), or
             ``graphml`` (minima and transition states as a graph, no coordinates).
         out: File to write, or folder for ``pathsample``; replaced if there, and only once all is written.
+        mirror: ``distinct`` or ``merge``, as in the run: which operations count in the orders of point groups.
 
     Raises:
         InputError: Unknown format, or one that does not suit the molecule.
@@ -95,9 +100,9 @@ def export(source: Path | str | RunStore, format: str, out: Path | str) -> int:
         raise InputError(f"Expected one of the formats {', '.join(FORMATS)}; came {format!r}. Choose one of these.")
     if not isinstance(source, RunStore):
         with RunStore.read(source) as store:
-            return export(store, format, out)
+            return export(store, format, out, mirror=mirror)
     with source.snapshot():
-        results = _Results.of(source)
+        results = _Results.of(source, mirror)
     with _replacing(Path(out)) as path:
         FORMATS[format](results, path)
     return len(results.minima)
@@ -203,7 +208,8 @@ def _write_pathsample(results: _Results, path: Path) -> None:
     network, length = results.network, "sigma" if results.is_reduced else "angstrom"
     positions = (results.minima.positions.numpy(), results.transition_states.positions.numpy())
     points = positions[0][network.minima.number], positions[1][network.transition_states.number]
-    write_pathsample(network, path, points=points, lengths=(length, f"u {length}^2"))
+    counted = "all operations" if results.mirror == "merge" else "rotations alone, because mirror images are two minima"
+    write_pathsample(network, path, points=points, lengths=(length, f"u {length}^2"), operations=counted)
 
 
 def _write_graphml(results: _Results, path: Path) -> None:

@@ -16,7 +16,7 @@ _UNITS = """\
 min.data    one line per minimum, in the order of points.min; minimum k of pesx is line k + 1
   column 1    energy, {energy}
   column 2    {log_product}
-  column 3    order of the point group; 1 where pesx does not know it
+  column 3    {order}
   columns 4-6 principal moments of inertia, {inertia}, ascending
 ts.data     one line per transition state, in the order of points.ts{below}
   columns 1-3 as in min.data; column 2 is of the positive eigenvalues
@@ -35,7 +35,8 @@ Temperatures given to PATHSAMPLE are kT in {energy}.
 _NO_FREQUENCIES = """\
 0 for all, because the frequencies of some points are not known: of a molecule with more than 12 atoms
               a search with a learned potential computes the lowest mode alone. Vibrations do not count then: energies
-              and barriers mean what they say, equilibrium populations and rates do not"""
+              and barriers mean what they say, equilibrium populations and rates do not. pesx thermo computes and stores
+              the frequencies; export again after it"""
 
 _UNIT_LINE = "energy unit: "
 _N_MINIMUM_COLUMNS, _N_TRANSITION_STATE_COLUMNS = 6, 8
@@ -101,6 +102,7 @@ def write_pathsample(
     *,
     points: tuple[Array, Array] | None = None,
     lengths: tuple[str, str] = ("", ""),
+    operations: str = "",
 ) -> None:
     """Write a database of PATHSAMPLE, with units.txt that says what is in it.
 
@@ -112,6 +114,7 @@ def write_pathsample(
         folder: Made where missing.
         points: Structures of minima and of transition states, in the order of the network.
         lengths: Unit of lengths, and of moments of inertia.
+        operations: Which operations the orders of point groups count, for people.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +131,7 @@ def write_pathsample(
     text = f"{_UNIT_LINE}{network.unit}\n" * bool(network.unit) + _UNITS.format(
         energy=energy,
         log_product=what if is_known else _NO_FREQUENCIES,
+        order=f"order of the point group{f', {operations}' if operations else '; 1 where pesx does not know it'}",
         inertia=inertia or "in the units of the source (0: not known)",
         below=f"; without {count_text(n_below, 'transition state')} below one of the minima" if n_below else "",
     )

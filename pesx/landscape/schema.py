@@ -13,7 +13,10 @@ from pesx.errors import RunFolderError
 
 FILE_NAME = "landscape.db"
 LOCK_NAME = "landscape.lock"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+READABLE_FROM = 2
+"""Older files than this have to be brought up to date before they are read; what was added since is empty there."""
+
 NUMBERED = {
     "minimum": "minima",
     "quench": "quenches",
@@ -71,6 +74,15 @@ CREATE TABLE verifications (
 ) WITHOUT ROWID;
 """
 
+_VIBRATIONS = """
+CREATE TABLE vibrations (
+    kind TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    eigenvalues BLOB NOT NULL,
+    PRIMARY KEY (kind, number)
+) WITHOUT ROWID;
+"""
+
 _TABLES = f"""
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -109,11 +121,12 @@ CREATE TABLE state (
     blob BLOB NOT NULL
 );
 {_AFTER_A_SEARCH}
+{_VIBRATIONS}
 """
 
-_UPGRADES: dict[int, str] = {1: _AFTER_A_SEARCH}
-"""SQL that turns a file of one version into the next. Version 2 adds transition states and
-verifications."""
+_UPGRADES: dict[int, str] = {1: _AFTER_A_SEARCH, 2: _VIBRATIONS}
+"""SQL that turns a file of one version into the next. Version 2 adds transition states and verifications, version 3
+vibrations."""
 
 
 def failure(path: Path, error: sqlite3.Error) -> RunFolderError:
@@ -194,7 +207,7 @@ def has_tables(connection: sqlite3.Connection) -> bool:
 
 
 def check_version(connection: sqlite3.Connection, path: Path, *, is_writer: bool) -> None:
-    """Make sure that the file is a run of this version; a writer brings an older one, once there is one, up to date.
+    """Make sure that the file is a run of this version; a writer brings an older one up to date.
 
     Raises:
         RunFolderError: The file is something else, or of another version.
@@ -208,15 +221,20 @@ def check_version(connection: sqlite3.Connection, path: Path, *, is_writer: bool
             f"Expected a run of schema {SCHEMA_VERSION} or older at {path}; came schema {version}, "
             "written by a newer pesx. Update pesx."
         )
-    if version < SCHEMA_VERSION and not is_writer:
+    if version < READABLE_FROM and not is_writer:
         raise RunFolderError(
-            f"Expected a run of schema {SCHEMA_VERSION} at {path}; came the older schema {version}. "
+            f"Expected a run of schema {READABLE_FROM} or newer at {path}; came the older schema {version}. "
             "Resume the run once with this pesx, which brings it up to date."
         )
-    for step in range(version, SCHEMA_VERSION):
+    for step in range(version, SCHEMA_VERSION) if is_writer else ():
         connection.executescript(
             f"BEGIN; {_UPGRADES[step]}; UPDATE meta SET value = '{step + 1}' WHERE key = 'schema'; COMMIT"
         )
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether the file has a table of this name; a file of an older version lacks some."""
+    return bool(connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0])
 
 
 def problems(connection: sqlite3.Connection, n_atoms: int) -> list[str]:

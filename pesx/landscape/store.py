@@ -3,12 +3,15 @@
 Numbers count from zero without gaps. All structures are float64, little-endian.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from pesx.errors import InputError
 from pesx.landscape.database import Database
 from pesx.landscape.records import (
+    Array,
     Connections,
     Quenches,
     Searches,
@@ -21,6 +24,9 @@ from pesx.landscape.rows import columns, from_blobs, none_if_negative, to_blobs
 from pesx.typing import Tensor
 
 __all__ = ["Quenches", "RunStore", "StoredMinima", "Violations"]
+
+_KINDS = {"minima": "minimum", "transition_states": "transition state"}
+"""Tables of stationary points, by what a row is."""
 
 
 class RunStore(Database):
@@ -115,6 +121,22 @@ class RunStore(Database):
         )
         rows = zip(*(column.tolist() for column in values), to_blobs(verified.positions), strict=True)
         self._insert("verifications", rows, len(values) + 1, verb="REPLACE")
+
+    def add_vibrations(self, kind: str, number: Array, eigenvalues: Sequence[Array]) -> None:
+        """Store the vibrations of stationary points instead of what is there, and the product of each beside its energy.
+
+        Args:
+            kind: ``minima`` or ``transition_states``.
+            number: Of each point.
+            eigenvalues: Positive eigenvalues of the mass-weighted Hessian of each.
+        """
+        _require_kind(kind)
+        self._name(_KINDS[kind], number)
+        numbers = np.asarray(number).tolist()
+        rows = [(kind, row, np.asarray(some, "<f8").tobytes()) for row, some in zip(numbers, eigenvalues, strict=True)]
+        self._insert("vibrations", rows, 3, verb="REPLACE")
+        products = [(float(np.log(some).sum()), row) for row, some in zip(numbers, eigenvalues, strict=True)]
+        self._change(f"UPDATE {kind} SET log_product = ? WHERE id = ?", products)
 
     @property
     def energy_unit(self) -> str:
@@ -240,6 +262,26 @@ class RunStore(Database):
             positions=from_blobs(blobs, self.molecule.n_atoms),
         )
 
+    def vibrations(self, kind: str) -> dict[int, Array]:
+        """Return the positive eigenvalues of the mass-weighted Hessian of those points whose vibrations are stored.
+
+        Args:
+            kind: ``minima`` or ``transition_states``.
+
+        Returns:
+            By number, ascending; eV/(angstrom^2 u), or in reduced units with masses of 1.
+        """
+        _require_kind(kind)
+        if not self._has_table("vibrations"):
+            return {}
+        rows = self._rows(f"SELECT number, eigenvalues FROM vibrations WHERE kind = '{kind}' ORDER BY number")
+        return {number: np.frombuffer(blob, "<f8") for number, blob in rows}
+
     def _require_atoms(self, positions: Tensor) -> None:
         if len(positions) and tuple(positions.shape[1:]) != (self.molecule.n_atoms, 3):
             raise InputError(f"Expected {self.molecule.n_atoms} atoms; came positions {tuple(positions.shape)}.")
+
+
+def _require_kind(kind: str) -> None:
+    if kind not in _KINDS:
+        raise InputError(f"Expected {' or '.join(_KINDS)}; came {kind!r}. Name one of these.")

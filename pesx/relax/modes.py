@@ -113,6 +113,37 @@ def modes(
     )
 
 
+@torch.no_grad()
+def mass_weighted_eigenvalues(
+    potential: Potential,
+    positions: Positions,
+    *,
+    masses: Float[Tensor, "N"] | None = None,
+    coordinates: Int[Tensor, "C"] | None = None,
+    is_free: bool = True,
+) -> list[Float[Tensor, "M"]]:
+    """Return the internal eigenvalues of the mass-weighted Hessian of each structure, ascending, eV/(angstrom^2 u).
+
+    There are 3N - 6 of them, one more for a linear structure; all NaN where the Hessian is not finite.
+
+    Args:
+        potential: Bound to the molecule.
+        positions: Stationary points, angstrom.
+        masses: Atomic masses, u; None for 1 each.
+        coordinates: See :func:`modes`.
+        is_free: See :func:`modes`.
+    """
+    positions = positions.double()
+    second = hessian(potential, positions)
+    is_finite = torch.isfinite(second).all(-1).all(-1)
+    weights = positions.new_ones(positions.shape[1]) if masses is None else masses.to(positions).rsqrt()
+    weights = weights.repeat_interleave(3)
+    scaled = torch.where(is_finite[:, None, None], second, 0.0) * weights[:, None] * weights
+    values, _, is_internal = _internal(scaled, positions, weights, coordinates, is_free)
+    values = values.where(is_finite[:, None], torch.nan)
+    return [row[some] for row, some in zip(values, is_internal, strict=True)]
+
+
 def _internal(
     second: Hessian,
     positions: Positions,

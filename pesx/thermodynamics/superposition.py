@@ -105,15 +105,37 @@ def free_energy_network(
 
     Source: Krivov and Karplus, J. Chem. Phys. 117, 10894 (2002); Evans and Wales, J. Chem. Phys. 118, 3891 (2003).
     """
+    minima = Wells.of(network.minima, n_modes=n_modes, unit=network.unit)
+    states = Wells.of(network.transition_states, n_modes=n_modes - 1, unit=network.unit)
+    return free_energy_network_of(network, (minima, states), kT, harmonic=harmonic, groups=groups)
+
+
+def free_energy_network_of(
+    network: Network,
+    wells: tuple[Wells, Wells],
+    kT: float,  # noqa: N803
+    *,
+    harmonic: Harmonic | None = None,
+    groups: Array | None = None,
+) -> Network:
+    """Return a network of free energies of wells; see :func:`free_energy_network`.
+
+    Args:
+        network: Minima and transition states.
+        wells: Of its minima and of its transition states, row by row.
+        kT: Thermal energy in the unit of the network.
+        harmonic: How the motion in a well is counted; None for classical oscillators.
+        groups: See :func:`free_energy_network`.
+    """
     group = np.arange(len(network.minima)) if groups is None else np.asarray(groups, dtype=np.int64)
     _require_groups(group, len(network.minima))
-    own = thermal(Wells.of(network.minima, n_modes=n_modes, unit=network.unit), kT, harmonic)
-    between = thermal(Wells.of(network.transition_states, n_modes=n_modes - 1, unit=network.unit), kT, harmonic)
-    minima_rows, log_minima = _sums(group, own.log_partition)
+    own, between = (thermal(some, kT, harmonic).log_partition for some in wells)
+    between = between + _log_attempts(wells[0], kT, harmonic or Harmonic())
+    minima_rows, log_minima = _sums(group, own)
     ends = np.sort(np.stack((group[network.first], group[network.second])), axis=0)
     leads_out = np.flatnonzero(ends[0] != ends[1])
     pairs, pair = np.unique(ends[:, leads_out], axis=1, return_inverse=True)
-    rows, log_states = _sums(pair.reshape(-1), between.log_partition[leads_out])
+    rows, log_states = _sums(pair.reshape(-1), between[leads_out])
     height = -kT * log_states
     floor = (-kT * log_minima)[pairs].max(axis=0) if len(rows) else height
     minima, states = network.minima.take(minima_rows), network.transition_states.take(leads_out[rows])
@@ -124,6 +146,19 @@ def free_energy_network(
         first=pairs[0],
         second=pairs[1],
     )
+
+
+def _log_attempts(minima: Wells, kT: float, harmonic: Harmonic) -> float:  # noqa: N803
+    """Return the logarithm of kT / h over the frequency with which passing is tried.
+
+    A free energy of activation says how many of the attempts succeed. With hbar these are kT / h per unit of time. Reduced
+    units have none, so their attempts are those of the mean frequency in the lowest minimum, and the graph becomes that of
+    energies as the temperature falls.
+    """
+    if np.isfinite(minima.scale.wavenumber) or harmonic.statistics == "none" or not (len(minima) and minima.n_modes):
+        return 0.0
+    lowest = int(np.argmin(minima.energy))
+    return float(np.log(kT) - minima.log_quanta[lowest] / minima.n_modes)
 
 
 def _sums(label: Array, log_value: Array) -> tuple[Array, Array]:

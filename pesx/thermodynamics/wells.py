@@ -86,6 +86,11 @@ class Harmonic:
                 f"Expected statistics to be one of {STATISTICS}; came {self.statistics!r}. Choose one of them."
             )
 
+    @property
+    def needs_frequencies(self) -> bool:
+        """Whether each frequency has to be known, and not just their product."""
+        return self.statistics in ("quantum", "quasi-rrho")
+
 
 @dataclass(frozen=True)
 class Wells:

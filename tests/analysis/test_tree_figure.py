@@ -107,3 +107,9 @@ def test_twenty_thousand_minima_are_read_joined_and_drawn_in_a_minute(landscape,
     assert len(found.transition_states) == 60_000
     draw_disconnectivity(disconnectivity(found), tmp_path / "figure.pdf")
     assert time.perf_counter() - start < 60
+
+
+def test_free_energies_are_called_so_and_notes_are_added(landscape, tmp_path):
+    text = text_of(disconnectivity(landscape(5), notes=("at 300 K",)), tmp_path, quantity="free energy")
+    assert "free energy above the lowest minimum" in text
+    assert "at 300 K" in " ".join(text.split())

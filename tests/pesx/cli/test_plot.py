@@ -1,4 +1,5 @@
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -123,4 +124,71 @@ def test_nothing_to_draw(pesx, tmp_path, database):
     assert draw(pesx, database, tmp_path / "graph.doc").code == 2
     answer = pesx("plot", "funnel", database, "-o", tmp_path / "graph.svg")
     assert answer.code == 2
-    assert "figures disconnectivity; came 'funnel'" in answer.message
+    assert "figures disconnectivity, heat-capacity, populations; came 'funnel'" in answer.message
+
+
+def test_heat_capacity_and_populations(pesx, finished, tmp_path):
+    answer = pesx("plot", "heat-capacity", finished, "-o", tmp_path / "cv.svg", "--from", "0.001", "--to", "0.2")
+    assert answer.code == 0
+    table = rows(tmp_path / "cv.csv")
+    assert len(table) == 100
+    assert float(table[0]["heat_capacity_k"]) == pytest.approx(15.0)
+    assert max(float(row["heat_capacity_k"]) for row in table) > 18
+    assert "no translation" in answer.err
+    answer = pesx("plot", "populations", finished, "-o", tmp_path / "shares.svg", "--steps", "7", "--width", "double")
+    assert answer.code == 0
+    table = rows(tmp_path / "shares.csv")
+    assert len(table) == 7
+    for row in table:
+        assert sum(float(row[name]) for name in row if name.startswith("minimum")) == pytest.approx(1.0)
+
+
+def test_free_energies_at_a_temperature(pesx, finished, tmp_path):
+    out = tmp_path / "free.svg"
+    answer = draw(pesx, finished, out, "--temperature", "0.1")
+    assert answer.code == 0
+    assert "at kT = 0.1 epsilon" in answer.err
+    table = rows(tmp_path / "free.csv")
+    assert draw(pesx, finished, tmp_path / "energy.svg").code == 0
+    energies = {row["number"]: float(row["energy_epsilon"]) for row in rows(tmp_path / "energy.csv")}
+    shares = json.loads(pesx("thermo", finished, "--temperature", "0.1", "--json").out)["groups"]
+    free = {row["number"]: float(row["free_energy_epsilon"]) for row in table}
+    for group in shares:
+        height = free[group["name"]] - min(free.values())
+        assert height == pytest.approx(group["free_energy"][0], abs=1e-8)
+    assert free.keys() == energies.keys()
+
+
+@pytest.mark.parametrize(
+    ("figure", "flags", "words"),
+    [
+        ("tree", [], "one of the figures disconnectivity, heat-capacity, populations"),
+        ("heat-capacity", ["--lowest", "3"], "no --lowest with the figure heat-capacity"),
+        ("heat-capacity", ["--groups", "basin"], "no --groups"),
+        ("heat-capacity", ["--temperature", "1"], "no --temperature"),
+        ("populations", ["--color", "visits"], "no --color"),
+        ("populations", ["--groups", "colour"], "groups by chemistry or basin"),
+        ("populations", ["--from", "0", "--to", "1"], "--from above 0"),
+        ("disconnectivity", ["--from", "1", "--to", "2"], "no --from with the figure disconnectivity"),
+        ("disconnectivity", ["--quasi-rrho"], "--temperature beside --quasi-rrho"),
+        ("disconnectivity", ["--temperature", "0"], "--temperature above 0"),
+        ("disconnectivity", ["--temperature", "1", "2"], "one --temperature for a graph"),
+    ],
+)
+def test_flags_of_other_figures(pesx, finished, tmp_path, figure, flags, words):
+    answer = pesx("plot", figure, finished, "-o", tmp_path / "figure.svg", *flags)
+    assert answer.code == 2
+    assert words in answer.message
+    assert not (tmp_path / "figure.svg").exists()
+
+
+def test_free_energies_need_a_run(pesx, database, tmp_path):
+    answer = draw(pesx, database, tmp_path / "graph.svg", "--temperature", "1")
+    assert answer.code == 2
+    assert "Expected a run folder for --temperature" in answer.message
+
+
+def test_a_figure_of_another_kind(pesx, finished, tmp_path):
+    answer = pesx("plot", "heat-capacity", finished, "-o", tmp_path / "cv.doc")
+    assert answer.code == 2
+    assert "ends in .pdf, .svg, .png" in answer.message

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pesx.errors import InputError
-from pesx.landscape.completeness import WARNING, completeness
+from pesx.landscape.completeness import WARNING, completeness, recapture
 
 
 def counts(n_minima: int, n_once: int, n_twice: int, n_visits: int) -> torch.Tensor:
@@ -105,3 +105,49 @@ def test_the_sentence_warns():
 def test_confidence_is_checked(confidence: float):
     with pytest.raises(InputError, match="confidence"):
         completeness(torch.tensor([1]), confidence=confidence)
+
+
+def caught(n_first: int, n_second: int, n_both: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which minima two parts of a search saw."""
+    first, second = torch.zeros(2, n_first + n_second, dtype=torch.bool)
+    first[:n_first] = True
+    second[n_first - n_both : n_first - n_both + n_second] = True
+    return first, second
+
+
+def test_recapture_by_hand():
+    again = recapture(*caught(200, 100, 50))
+    assert (again.n_first, again.n_second, again.n_both) == (200, 100, 50)
+    assert again.n_estimated == pytest.approx(201 * 101 / 51 - 1)
+    variance = 201 * 101 * 150 * 50 / (51**2 * 52)
+    unseen = again.n_estimated - 250
+    factor = math.exp(1.959964 * math.sqrt(math.log(1 + variance / unseen**2)))
+    assert again.n_estimated_lower == pytest.approx(250 + unseen / factor)
+    assert again.n_estimated_upper == pytest.approx(250 + unseen * factor)
+    assert "200 minima, the other 100, both 50: about 397 in all" in again.sentence
+
+
+def test_recapture_when_both_saw_all():
+    again = recapture(*caught(30, 30, 30))
+    assert (again.n_estimated, again.n_estimated_lower, again.n_estimated_upper) == (30.0, 30.0, 30.0)
+
+
+def test_recapture_of_nothing_in_common():
+    again = recapture(*caught(5, 4, 0))
+    assert again.n_estimated == 29.0
+    assert 9 < again.n_estimated_lower < 29 < again.n_estimated_upper < math.inf
+
+
+def test_intervals_of_recapture_hold_what_they_promise():
+    rng = np.random.default_rng(0)
+    n, n_trials = 300, 1000
+    seen = torch.from_numpy(rng.random((n_trials, 2, n)) < np.array([0.4, 0.3])[:, None])
+    found = [recapture(first, second) for first, second in seen]
+    share = np.mean([again.n_estimated_lower <= n <= again.n_estimated_upper for again in found])
+    assert 0.92 < share < 0.98
+    assert np.mean([again.n_estimated for again in found]) == pytest.approx(n, rel=0.02)
+
+
+def test_recapture_wants_a_confidence():
+    with pytest.raises(InputError, match="confidence"):
+        recapture(*caught(2, 2, 1), confidence=1.0)

@@ -108,19 +108,20 @@ def _set_version(folder: Path, version: int) -> None:
 def test_a_newer_version_is_refused(store: RunStore, opener: type[RunStore]):
     store.close()
     _set_version(store.folder, 7)
-    with pytest.raises(RunFolderError, match=r"schema 2 or older.*came schema 7.*Update pesx"):
+    with pytest.raises(RunFolderError, match=r"schema 3 or older.*came schema 7.*Update pesx"):
         opener(store.folder)
 
 
 def test_a_writer_brings_an_older_version_up_to_date(store: RunStore, monkeypatch: pytest.MonkeyPatch, fill):
     fill(store)
     store.close()
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
-    monkeypatch.setitem(schema._UPGRADES, 2, "CREATE TABLE added (id INTEGER PRIMARY KEY)")
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
+    monkeypatch.setattr(schema, "READABLE_FROM", 4)
+    monkeypatch.setitem(schema._UPGRADES, 3, "CREATE TABLE added (id INTEGER PRIMARY KEY)")
     with pytest.raises(RunFolderError, match="Resume the run once"):
         RunStore.read(store.folder)
     with RunStore.resume(store.folder) as again:
-        assert again.meta["schema"] == "3"
+        assert again.meta["schema"] == "4"
         assert again.n_quenches == 6
     RunStore.read(store.folder).close()
 

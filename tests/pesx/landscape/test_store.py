@@ -241,3 +241,41 @@ def test_a_verification_needs_its_minimum(store: RunStore):
     with pytest.raises(InputError, match="every minimum named"), store.transaction():
         store.add_verifications(verified(-1.0))
     assert len(store.verifications()) == 0
+
+
+def test_vibrations_come_back_and_their_product_stands_beside_the_energy(store: RunStore, fill):
+    fill(store)
+    first, second = np.array([0.5, 2.0, 4.0]), np.array([1.0, 3.0, 5.0])
+    with store.transaction():
+        store.add_vibrations("minima", np.array([1, 0]), [first, second])
+    found = store.vibrations("minima")
+    assert list(found) == [0, 1]
+    np.testing.assert_array_equal(found[1], first)
+    assert store.minima().log_product[:2].tolist() == pytest.approx([np.log(15.0), np.log(4.0)])
+    assert store.vibrations("transition_states") == {}
+    assert store.check() == []
+
+
+def test_vibrations_need_their_point(store: RunStore, fill):
+    fill(store)
+    with pytest.raises(InputError, match="every minimum named"), store.transaction():
+        store.add_vibrations("minima", np.array([99]), [np.ones(3)])
+    with pytest.raises(InputError, match="minima or transition_states"):
+        store.vibrations("quenches")
+
+
+def test_a_run_of_the_version_before_has_no_vibrations(store: RunStore, fill):
+    fill(store)
+    store.close()
+    with sqlite3.connect(store.folder / schema.FILE_NAME) as raw:
+        raw.execute("DROP TABLE vibrations")
+        raw.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    raw.close()
+    with RunStore.read(store.folder) as before:
+        assert before.vibrations("minima") == {}
+        assert before.n_minima > 0
+    with RunStore.resume(store.folder) as now, now.transaction():
+        now.add_vibrations("minima", np.array([0]), [np.ones(3)])
+    with RunStore.read(store.folder) as after:
+        assert list(after.vibrations("minima")) == [0]
+        assert after.meta["schema"] == "3"

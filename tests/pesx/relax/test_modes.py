@@ -6,7 +6,7 @@ import torch
 from pesx.errors import InputError
 from pesx.potentials.lennard_jones import LennardJones
 from pesx.relax.lbfgs import Lbfgs
-from pesx.relax.modes import hessian, modes
+from pesx.relax.modes import hessian, mass_weighted_eigenvalues, modes
 from pesx.relax.quench import Convergence, quench
 
 LJ = LennardJones()
@@ -87,3 +87,21 @@ def test_a_row_has_the_same_bits_alone_and_in_a_batch(minima):
         assert alone.lowest[0] == whole.lowest[row]
         assert alone.log_product[0] == whole.log_product[row]
     assert modes(LJ, minima[:0]).lowest.shape == (0,)
+
+
+def test_mass_weighted_eigenvalues_are_those_of_the_product(minima):
+    masses = torch.linspace(1.0, 4.0, 7)
+    found = mass_weighted_eigenvalues(LJ, minima, masses=masses)
+    assert [len(row) for row in found] == [15] * 8
+    product = torch.stack([row.log().sum() for row in found])
+    torch.testing.assert_close(product, modes(LJ, minima, masses=masses).log_product)
+    alone = mass_weighted_eigenvalues(LJ, minima[2:3], masses=masses)
+    assert torch.equal(alone[0], found[2])
+
+
+def test_mass_weighted_eigenvalues_of_a_line_and_of_what_is_no_number():
+    line = torch.tensor([[[-1.12, 0.0, 0.0], [0.0, 0.0, 0.0], [1.12, 0.0, 0.0]]], dtype=torch.float64)
+    (found,) = mass_weighted_eigenvalues(LJ, line)
+    assert (len(found), int((found < 0).sum())) == (4, 2)
+    (nothing,) = mass_weighted_eigenvalues(LJ, torch.zeros(1, 3, 3, dtype=torch.float64))
+    assert nothing.isnan().all()
