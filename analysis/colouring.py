@@ -22,7 +22,7 @@ BLACK = "#222222"
 _NONE = "#A8A8A8"
 _MAX_GROUPS = 7
 
-_MAP = ListedColormap(colormaps["viridis"](np.linspace(0, 0.88, 256)))
+SCALE = ListedColormap(colormaps["viridis"](np.linspace(0, 0.88, 256)))
 """Without its yellow end, which thin lines on white would lose."""
 
 
@@ -70,7 +70,7 @@ class Colouring:
         """Add a colour bar, and a legend in the lower right or left corner."""
         if self.limits is not None:
             bar = axes.figure.colorbar(
-                ScalarMappable(Normalize(*self.limits), _MAP), ax=axes, fraction=0.04, pad=0.02, shrink=0.6, aspect=22
+                ScalarMappable(Normalize(*self.limits), SCALE), ax=axes, fraction=0.04, pad=0.02, shrink=0.6, aspect=22
             )
             bar.set_label(self.label, fontsize=7)
             bar.ax.tick_params(labelsize=6, width=0.5)
@@ -109,7 +109,7 @@ def _by_value(tree: Tree, values: Array, label: str) -> Colouring:
     limits = (low, high) if high > low else (low - 0.5, low + 0.5)
     colours = np.tile(to_rgba(BLACK), (len(tree.parent), 1))
     colours[: tree.n_leaves] = np.where(
-        is_known[:, None], _MAP(Normalize(*limits)(np.where(is_known, values, low))), to_rgba(_NONE)
+        is_known[:, None], SCALE(Normalize(*limits)(np.where(is_known, values, low))), to_rgba(_NONE)
     )
     groups = {} if is_known.all() else {f"not known ({(~is_known).sum()})": _NONE}
     return Colouring(colours, label, groups, limits)

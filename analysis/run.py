@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pesx.errors import RunFolderError
+from pesx.landscape.records import Connections, Searches, StoredTransitionStates, Verifications
 from pesx.landscape.store import Quenches, RunStore, StoredMinima, Violations
 from pesx.molecule import Molecule
 
@@ -24,7 +25,12 @@ class Run:
         minima: Distinct minima in order of number; may be none.
         quenches: Every quench in order of number; may be none.
         violations: Structures outside the chemistry of the molecule.
+        transition_states: Those that ``pesx connect`` found.
+        connections: Pairs of minima that it tried to join.
+        searches: Its searches.
+        verifications: Minima that ``pesx verify`` relaxed.
         meta: Texts kept in the database.
+        energy_unit: Of all energies: ``eV``, or ``epsilon`` in reduced units.
         provenance: Versions, settings and hardware as the run wrote them down; empty where it has not yet.
     """
 
@@ -33,7 +39,12 @@ class Run:
     minima: StoredMinima
     quenches: Quenches
     violations: Violations
+    transition_states: StoredTransitionStates
+    connections: Connections
+    searches: Searches
+    verifications: Verifications
     meta: dict[str, str]
+    energy_unit: str
     provenance: dict[str, Any]
 
     def __init__(self, folder: Path | str) -> None:
@@ -45,7 +56,12 @@ class Run:
             self.minima = store.minima()
             self.quenches = store.quenches()
             self.violations = store.violations()
+            self.transition_states = store.transition_states()
+            self.connections = store.connections()
+            self.searches = store.searches()
+            self.verifications = store.verifications()
             self.meta = store.meta
+            self.energy_unit = store.energy_unit
         self.provenance = _provenance(self.folder / "provenance.json")
 
     @property

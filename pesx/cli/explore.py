@@ -20,7 +20,7 @@ from rich.console import Console
 from pesx.chemistry.read import existing, read_molecule
 from pesx.cli.amounts import read_energy, read_time
 from pesx.cli.display import Display
-from pesx.cli.report import Listing, Report
+from pesx.cli.findings import Listing, Report
 from pesx.cli.streams import clean_stdout, put, say
 from pesx.config import from_table, read_toml
 from pesx.errors import InputError

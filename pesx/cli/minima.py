@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pesx.cli.amounts import read_energy
-from pesx.cli.report import Listing
+from pesx.cli.findings import Listing
 from pesx.cli.streams import put
 from pesx.errors import ConfigError, InputError
 from pesx.landscape.store import RunStore

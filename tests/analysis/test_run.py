@@ -54,7 +54,9 @@ def test_a_run_is_read_while_it_goes_on(tmp_path: Path):
     assert len(run.minima) == len(run.require_minima()) == 2
     assert run.minima.visits.tolist() == [2, 1]
     assert run.quenches.minimum.tolist() == [0, 1, -1, 0]
-    assert len(run.violations) == 0
+    assert len(run.violations) == len(run.transition_states) == len(run.connections) == len(run.searches) == 0
+    assert len(run.verifications) == 0
+    assert run.energy_unit == "eV"
     assert run.name == "Ar2"
     assert run.meta["model"] == "abc"
     assert run.provenance == {}

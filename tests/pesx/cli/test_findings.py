@@ -4,7 +4,7 @@ import json
 import torch
 from rich.console import Console
 
-from pesx.cli.report import Listing, Report
+from pesx.cli.findings import Listing, Report
 from pesx.explore.stop import Progress
 from pesx.landscape.records import StoredMinima
 from pesx.outcome import Outcome
