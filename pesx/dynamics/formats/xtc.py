@@ -26,9 +26,6 @@ class Xtc:
         timestep: fs.
         folder: Where MDTraj puts the frames before they are appended; on the disk of the trajectories, so that this one alone
             can be full.
-
-    Raises:
-        MissingExtraError: MDTraj is not installed.
     """
 
     timestep: float
