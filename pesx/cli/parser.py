@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pesx.cli import parser_of_runs
+from pesx.cli import parser_of_dynamics, parser_of_runs
 from pesx.cli.parsing import Commands, Parser, command, whole
 from pesx.errors import ConfigError
 
@@ -43,8 +43,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "export": _export(commands),
         "connect": parser_of_runs.connect(commands),
         "plot": parser_of_runs.plot(commands),
+        "thermo": parser_of_runs.thermo(commands),
+        "rates": parser_of_runs.rates(commands),
         "verify": parser_of_runs.verify(commands),
         "novelty": parser_of_runs.novelty(commands),
+        "report": parser_of_runs.report(commands),
+        "md": parser_of_dynamics.md(commands),
+        "audit": parser_of_dynamics.audit(commands),
         "select": _select(commands),
         "label": _label(commands),
         "train": _train(commands),

@@ -1,4 +1,6 @@
-"""What can be asked for of a finished run: what joins its minima, how it looks, what is new and what survives."""
+"""What can be asked for of a finished run: what joins its minima, how it looks and moves, what is new and what survives."""
+
+import argparse
 
 from pesx.cli.parsing import Commands, Parser, command, whole
 
@@ -40,20 +42,28 @@ def plot(commands: "Commands[Parser]") -> Parser:
         "examples:\n"
         "  pesx plot disconnectivity runs/ala3-1 -o graph.pdf --color radius_of_gyration\n"
         "  pesx plot disconnectivity PATHSAMPLE/ -o graph.svg --lowest 200 --unit kcal/mol\n"
+        "  pesx plot disconnectivity runs/ala3-1 -o free.pdf --temperature 300\n"
+        "  pesx plot heat-capacity runs/LJ7-1 -o cv.pdf --from 0.01 --to 0.3\n"
+        "  pesx plot populations runs/ala3-1 -o populations.pdf --groups chemistry\n"
         "the numbers go into a CSV file of the same name\n"
     )
-    parser = command(commands, "plot", "draw the disconnectivity graph of a run, also while it goes on", epilog=epilog)
-    parser.add_argument("figure", metavar="disconnectivity", help="which figure")
-    parser.add_argument("run", metavar="RUN", help="run folder, folder of PATHSAMPLE, or GraphML file")
+    parser = command(commands, "plot", "draw a figure of a run, also while it goes on", epilog=epilog)
+    parser.add_argument("figure", metavar="FIGURE", help="disconnectivity, heat-capacity or populations")
+    parser.add_argument(
+        "run", metavar="RUN", help="run folder; of disconnectivity also PATHSAMPLE folder or GraphML file"
+    )
     parser.add_argument("-o", dest="out", required=True, metavar="FILE", help="figure file: pdf, svg or png")
-    what = parser.add_argument_group("what to draw")
+    what = parser.add_argument_group("what to draw of disconnectivity")
     what.add_argument("--lowest", type=whole, metavar="K", help="only the K lowest minima (all)")
     what.add_argument("--component-of", type=whole, metavar="I", help="only what is connected to minimum I (all)")
     what.add_argument("--min-barrier", metavar="E", help="only minima with a barrier of E or more to a lower one (0)")
     what.add_argument("--basins", action="store_true", help="only the bottoms of monotonic-sequence basins")
     what.add_argument("--max-height", metavar="E", help="where the axis ends above the lowest minimum (to suit)")
     what.add_argument("--levels", type=whole, metavar="N", help="about N levels, 0 for exact joins (to suit)")
+    _temperatures(parser.add_argument_group("temperatures (energies instead, or a usual range)"))
+    _wells(parser.add_argument_group("how motion is counted at a temperature"))
     how = parser.add_argument_group("how it looks")
+    how.add_argument("--groups", metavar="chemistry|basin", help="put the minima of populations together")
     how.add_argument("--color", metavar="PROPERTY", help="colour minima by energy, visits, chemistry, ...")
     how.add_argument("--mark", metavar="PROPERTY", help="mark minima for which this is neither 0 nor empty")
     how.add_argument("--properties", metavar="FILE.csv", help="more properties; its column minimum has the numbers")
@@ -62,6 +72,64 @@ def plot(commands: "Commands[Parser]") -> Parser:
     how.add_argument("--width", default="column", metavar="column|double", help="of the figure (column)")
     how.add_argument("--title", default="", metavar="TEXT", help="above the figure")
     return parser
+
+
+def thermo(commands: "Commands[Parser]") -> Parser:
+    """Add ``pesx thermo``."""
+    epilog = (
+        "examples:\n"
+        "  pesx thermo runs/ala3-1 --temperature 300 400\n"
+        "  pesx thermo runs/LJ7-1 --from 0.02 --to 0.3 --steps 50 --json\n"
+        "vibrations that the run has not stored are computed from its potential, and stored\n"
+    )
+    text = "tell populations, free energies and heat capacity of a run at temperatures"
+    parser = command(commands, "thermo", text, epilog=epilog)
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    _temperatures(parser.add_argument_group("temperatures"))
+    _wells(parser.add_argument_group("how motion is counted"))
+    parser.add_argument("--groups", metavar="chemistry|basin", help="put minima together")
+    parser.add_argument("-n", type=whole, default=20, metavar="N", help="list the N largest populations (20)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def rates(commands: "Commands[Parser]") -> Parser:
+    """Add ``pesx rates``."""
+    epilog = (
+        "examples:\n"
+        "  pesx rates runs/ala3-1 --from 0,4 --to 7 --temperature 300\n"
+        "  pesx rates runs/ala3-1 --from radius_of_gyration=:3.4 --to radius_of_gyration=4: --temperature 300\n"
+    )
+    parser = command(commands, "rates", "tell how fast one group of minima goes over into another", epilog=epilog)
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--from", dest="start", required=True, metavar="A", help="minima: 0,4, NAME=LOW:HIGH or NAME=VALUE"
+    )
+    parser.add_argument("--to", dest="target", required=True, metavar="B", help="minima, in the same way")
+    parser.add_argument(
+        "--temperature", required=True, type=float, nargs="+", metavar="T", help="K, or k times it in reduced units"
+    )
+    _wells(parser.add_argument_group("how motion is counted"))
+    parser.add_argument("--properties", metavar="FILE.csv", help="more properties; its column minimum has the numbers")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _temperatures(group: argparse._ArgumentGroup) -> None:
+    """Add temperatures, one by one or from one to another."""
+    group.add_argument("--temperature", type=float, nargs="+", metavar="T", help="K, or k times it in reduced units")
+    group.add_argument("--from", dest="lowest_temperature", type=float, metavar="T", help="the lowest of a range")
+    group.add_argument("--to", dest="highest_temperature", type=float, metavar="T", help="the highest")
+    group.add_argument("--steps", type=whole, metavar="N", help="temperatures in the range (100)")
+
+
+def _wells(group: argparse._ArgumentGroup) -> None:
+    """Add how minima become harmonic wells."""
+    group.add_argument("--quasi-rrho", action="store_true", help="soft modes with the entropy of free rotors")
+    group.add_argument("--window", metavar="E", help="only minima up to E above the lowest, such as 8kcal/mol (all)")
+    group.add_argument("--stored", action="store_true", help="compute no vibrations; leave out minima without")
+    group.add_argument("--model", metavar="FILE", help="the model of the run, if its file has moved")
+    group.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, ... (that of the run)")
 
 
 def verify(commands: "Commands[Parser]") -> Parser:
@@ -115,4 +183,26 @@ def novelty(commands: "Commands[Parser]") -> Parser:
     parser.add_argument("--verified-at", metavar="TEXT", help="level of the verifications to use (that of the run)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ... (auto)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def report(commands: "Commands[Parser]") -> Parser:
+    """Add ``pesx report``."""
+    epilog = (
+        "examples:\n"
+        "  pesx report runs/ala3-1\n"
+        "  pesx report runs/ala3-1 -o ala3.html --data labels.db\n"
+        "the file opens without a network; pesx connect, verify and novelty add to it\n"
+    )
+    parser = command(commands, "report", "write one HTML file about a run, also while it goes on", epilog=epilog)
+    parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("-o", dest="out", metavar="FILE.html", help="the file (RUN/report.html)")
+    parser.add_argument(
+        "--data",
+        action="append",
+        metavar="LABELS.db",
+        help="show the frames that the model was trained on in the maps of phi and psi: of pesx label, an extxyz file, or a "
+        "data file in TOML; repeatable",
+    )
+    parser.add_argument("--level", metavar="TEXT", help="level of theory of the labels in extxyz files")
     return parser

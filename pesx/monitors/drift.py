@@ -20,7 +20,7 @@ class Line:
     Attributes:
         first_time: ps.
         first_energy: eV; NaN before the first one came.
-        sums: Number of energies, and sums of t, E, t^2 and tE, from the first time (ps) and energy (eV).
+        sums: Number of energies, and sums of t, E, t^2 and t E, from the first time (ps) and energy (eV).
     """
 
     first_time: PerReplica

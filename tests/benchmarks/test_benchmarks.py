@@ -43,6 +43,7 @@ def run(script, *words, out):
         ("kill_and_resume", [], "kill_and_resume"),
         ("force_field", [], "force_field"),
         ("pepconf", ["DATA"], "pepconf"),
+        ("thermodynamics", [], "thermodynamics"),
     ],
 )
 def test_each_script_writes_the_file_that_the_readme_names(script, name, words, out):

@@ -4,7 +4,7 @@ from pesx.cli.parser import parse
 from pesx.errors import ConfigError
 
 
-@pytest.mark.parametrize("command", ["connect", "verify"])
+@pytest.mark.parametrize("command", ["connect", "verify", "report"])
 def test_a_run_is_all_that_is_needed(command: str):
     arguments = parse([command, "RUN"])
     assert (arguments.command, arguments.run) == (command, "RUN")

@@ -209,7 +209,7 @@ def test_a_wrong_call_ends_the_run_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no_such_module_anywhere"):
         label_geometries(tmp_path / "frames.extxyz", AseEngine("no_such_module_anywhere:make"), tmp_path / "a.db")
     assert not (tmp_path / "a.db").exists()
-    with pytest.raises(InputError, match="radical: Expected a multiplicity .* that fits 1 electrons"):
+    with pytest.raises(InputError, match=r"radical: Expected a multiplicity .* that fits 1 electrons"):
         label_geometries(tmp_path / "frames.extxyz", XtbEngine(), tmp_path / "a.db")
     assert _done(tmp_path / "a.db") == 1
 
