@@ -1,18 +1,13 @@
 """``pesx explore``: start or resume a run, show how it goes, and say what it brought."""
 
 import json
-import os
 import re
 import shlex
-import signal
-import sys
-import threading
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -21,10 +16,11 @@ from pesx.chemistry.read import existing, read_molecule
 from pesx.cli.amounts import read_energy, read_time
 from pesx.cli.display import Display
 from pesx.cli.findings import Listing, Report
+from pesx.cli.interrupts import interrupts
 from pesx.cli.streams import clean_stdout, put, say
 from pesx.config import from_table, read_toml
 from pesx.errors import InputError
-from pesx.explore.exploration import INTERRUPTED, Exploration
+from pesx.explore.exploration import INTERRUPTED
 from pesx.explore.stop import Reason
 from pesx.landscape.store import RunStore
 from pesx.registry import REDUCED
@@ -47,7 +43,7 @@ _FLAGS = {
 """How the limits of a search are given."""
 
 _LOG_WIDTH = 120
-_STOPPING = b"\npesx: stopping after the round under way; once more stops at once.\n"
+_STOPPING = "stopping after the round under way; once more stops at once."
 
 
 def run(arguments: Namespace) -> int:
@@ -71,7 +67,7 @@ def _explore(arguments: Namespace) -> tuple[Report, list[int]]:
         settings = search.settings
         display = Display(settings.stop, is_reduced=is_reduced(settings), console=console, log=log)
         try:
-            with _interrupts(search.exploration) as signals, display:
+            with interrupts(search.exploration.interrupt, _STOPPING) as signals, display:
                 reason = search.go(display)
         except KeyboardInterrupt:
             say(f"pesx: go on with: {_onward(search)}")
@@ -188,28 +184,3 @@ def _report(search: Run, reason: str) -> Report:
         progress=progress,
         listing=Listing.of(minima, window=settings.energy_window, is_reduced=reduced),
     )
-
-
-@contextmanager
-def _interrupts(exploration: Exploration) -> Iterator[list[int]]:
-    """Let the first SIGINT or SIGTERM end the search in good order, the second at once; give the signals that came."""
-    came: list[int] = []
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) > 1:
-            raise KeyboardInterrupt
-        exploration.interrupt()
-        # Printing may be what the signal came into, and does not bear a second time.
-        with suppress(OSError):
-            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _STOPPING)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
