@@ -12,6 +12,7 @@ import torch
 from pesx.chemistry.perceive import to_rdkit
 from pesx.chemistry.read import read_molecule
 from pesx.geometry.torsion import torsion_angles
+from pesx.landscape.store import RunStore
 from pesx.training.sources.data_file import read_data_file
 
 ROOT = Path(__file__).parents[2]
@@ -92,3 +93,19 @@ def _behind(molecule, quad: torch.Tensor) -> list[int]:
             reached.add(atom)
             todo.append(atom)
     return [int(atom in reached) for atom in range(molecule.n_atoms)]
+
+
+def test_all_minima_are_chosen_but_few_thermal_frames():
+    source = np.array(["given", "thermal", "between", "thermal", "thermal", "given"])
+    assert script("choose_energies").rows(source, 2).tolist() == [0, 2, 5, 1, 3]
+
+
+def test_transition_states_of_another_molecule_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    labels = FOLDER / "accurate" / "Ac-Gly-NHMe.npz"
+    with RunStore.create(tmp_path / "run", read_molecule(str(ROOT / "examples" / "ala3.xyz")), {}):
+        pass
+    words = [str(labels), str(tmp_path / "run"), "--out", str(tmp_path / "chosen.extxyz")]
+    monkeypatch.setattr(sys, "argv", ["choose_energies.py", *words])
+    with pytest.raises(SystemExit, match="is of another"):
+        script("choose_energies").main()
+    assert not (tmp_path / "chosen.extxyz").exists()
