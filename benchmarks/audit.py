@@ -30,10 +30,10 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from report import add_common, plain_settings, set_threads, show, write
 
-from pesx.analysis.audit import Audited, AuditSettings, audit_trajectory
-from pesx.analysis.observables import Observer
-from pesx.analysis.topologies import read_topology, topology_of
-from pesx.analysis.trajectories import Trajectory
+from pesx.analysis.audit.audit import Audited, AuditSettings, audit_trajectory
+from pesx.analysis.audit.observables import Observer
+from pesx.analysis.audit.topologies import read_topology, topology_of
+from pesx.analysis.audit.trajectories import Trajectory
 from pesx.chemistry import read_molecule
 from pesx.dynamics.formats.dcd import Dcd
 from pesx.dynamics.formats.extxyz import Extxyz

@@ -13,15 +13,15 @@ import torch
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from pesx.analysis.audit import Audited, AuditSettings, audit_trajectory, groups
-from pesx.analysis.audit_figures import write_figures
-from pesx.analysis.audit_inputs import AuditInput, find_inputs, is_folder
-from pesx.analysis.audit_report import AuditReport, to_json
-from pesx.analysis.observables import Observer
-from pesx.analysis.smoothness import as_table, smoothness
-from pesx.analysis.spectrum import wavenumbers
-from pesx.analysis.topologies import NamedMolecule, read_topology
-from pesx.analysis.trajectories import Trajectory
+from pesx.analysis.audit.audit import Audited, AuditSettings, audit_trajectory, groups
+from pesx.analysis.audit.figures import write_figures
+from pesx.analysis.audit.inputs import AuditInput, find_inputs, is_folder
+from pesx.analysis.audit.observables import Observer
+from pesx.analysis.audit.report import AuditReport, to_json
+from pesx.analysis.audit.smoothness import as_table, smoothness
+from pesx.analysis.audit.spectrum import wavenumbers
+from pesx.analysis.audit.topologies import NamedMolecule, read_topology
+from pesx.analysis.audit.trajectories import Trajectory
 from pesx.cli.durations import read_duration
 from pesx.cli.streams import clean_stdout, put, say
 from pesx.dynamics.starts import relaxed

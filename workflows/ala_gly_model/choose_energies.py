@@ -36,7 +36,9 @@ def transition_states(run: Path, numbers: NDArray[np.int64]) -> NDArray[np.float
     """
     with RunStore.read(run) as store:
         if store.molecule.numbers.tolist() != numbers.tolist():
-            raise InputError(f"Expected a run of the molecule of the labels, atoms in their order; {run} is of another.")
+            raise InputError(
+                f"Expected a run of the molecule of the labels, atoms in their order; {run} is of another."
+            )
         return store.transition_states().positions.numpy()
 
 

@@ -4,7 +4,7 @@ import mdtraj
 import numpy as np
 import pytest
 
-from pesx.analysis.topologies import topology_of
+from pesx.analysis.audit.topologies import topology_of
 from pesx.chemistry import molecule_from_smiles
 
 

@@ -4,11 +4,11 @@ import mdtraj
 import pytest
 import torch
 
-from pesx.analysis.topologies import read_topology, topology_of
+from pesx.analysis.audit.topologies import read_topology, topology_of
 from pesx.chemistry import read_molecule
 from pesx.errors import InputError, MoleculeError
 
-ALA3 = Path(__file__).parents[2] / "examples/ala3.xyz"
+ALA3 = Path(__file__).parents[3] / "examples/ala3.xyz"
 
 
 @pytest.fixture

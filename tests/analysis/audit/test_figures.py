@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pesx.analysis.audit import audit_trajectory, groups
-from pesx.analysis.audit_figures import survival_figure, write_figures
-from pesx.analysis.audit_report import AuditReport
-from pesx.analysis.observables import Observer
+from pesx.analysis.audit.audit import audit_trajectory, groups
+from pesx.analysis.audit.figures import survival_figure, write_figures
+from pesx.analysis.audit.observables import Observer
+from pesx.analysis.audit.report import AuditReport
 from pesx.chemistry import molecule_from_smiles
 from pesx.monitors import Frame, Monitors
 

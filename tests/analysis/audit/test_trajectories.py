@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pesx.analysis.topologies import topology_of
-from pesx.analysis.trajectories import Trajectory, Truncation
+from pesx.analysis.audit.topologies import topology_of
+from pesx.analysis.audit.trajectories import Trajectory, Truncation
 from pesx.chemistry import read_molecule
 from pesx.dynamics.formats.dcd import Dcd
 from pesx.dynamics.formats.extxyz import Extxyz
@@ -18,7 +18,7 @@ from pesx.dynamics.snapshot import Snapshot
 from pesx.errors import InputError
 from pesx.units import KJ_PER_MOL
 
-ALA3 = Path(__file__).parents[2] / "examples/ala3.xyz"
+ALA3 = Path(__file__).parents[3] / "examples/ala3.xyz"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pesx.analysis.topologies import FOLDER_TOPOLOGY
+from pesx.analysis.audit.topologies import FOLDER_TOPOLOGY
 from pesx.config import read_toml
 from pesx.errors import InputError, WrongFolderError
 from pesx.monitors import Cause, Event

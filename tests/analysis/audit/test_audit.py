@@ -14,10 +14,10 @@ import torch
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
-from pesx.analysis.audit import AuditSettings, audit_trajectory, groups
-from pesx.analysis.observables import Observer
-from pesx.analysis.topologies import read_topology, topology_of
-from pesx.analysis.trajectories import Trajectory
+from pesx.analysis.audit.audit import AuditSettings, audit_trajectory, groups
+from pesx.analysis.audit.observables import Observer
+from pesx.analysis.audit.topologies import read_topology, topology_of
+from pesx.analysis.audit.trajectories import Trajectory
 from pesx.chemistry import perceive, read_molecule
 from pesx.dynamics.formats.dcd import Dcd
 from pesx.dynamics.snapshot import Snapshot
@@ -27,7 +27,7 @@ from pesx.labelling.trajectories import langevin
 from pesx.monitors import FAILURES, Cause, Monitors
 from pesx.registry import make_potential
 
-ALA3 = Path(__file__).parents[2] / "examples/ala3.xyz"
+ALA3 = Path(__file__).parents[3] / "examples/ala3.xyz"
 INTERVAL = 0.002
 N_FRAMES = 400
 AT = 150

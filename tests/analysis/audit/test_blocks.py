@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from pesx.analysis.blocks import MOST_BLOCKS, Blocks
+from pesx.analysis.audit.blocks import MOST_BLOCKS, Blocks
 
 
 @dataclass(frozen=True)

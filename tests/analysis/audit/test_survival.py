@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pesx.analysis.survival import clopper_pearson, kaplan_meier, poisson_interval
+from pesx.analysis.audit.survival import clopper_pearson, kaplan_meier, poisson_interval
 from pesx.errors import InputError
 
 FREIREICH = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pesx.analysis.equipartition import element_temperatures, elements
+from pesx.analysis.audit.equipartition import element_temperatures, elements
 from pesx.analysis.published import bond_lengths
 from pesx.chemistry import perceive
 from pesx.geometry.torsion import torsion_angles

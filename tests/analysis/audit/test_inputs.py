@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pesx.analysis.audit_inputs import find_inputs
+from pesx.analysis.audit.inputs import find_inputs
 from pesx.errors import InputError, WrongFolderError
 from pesx.monitors import Cause
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pesx.analysis.smoothness import WALL, as_table, bond_scans, smoothness, torsion_scans
+from pesx.analysis.audit.smoothness import WALL, as_table, bond_scans, smoothness, torsion_scans
 from pesx.chemistry import molecule_from_smiles
 from pesx.landscape.records import Violations
 from pesx.molecule import Molecule

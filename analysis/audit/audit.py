@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from pesx.analysis.blocks import Blocks, sum_of
-from pesx.analysis.equipartition import Equipartition, equipartition
-from pesx.analysis.observables import Observer, Sums
+from pesx.analysis.audit.blocks import Blocks, sum_of
+from pesx.analysis.audit.equipartition import Equipartition, equipartition
+from pesx.analysis.audit.observables import Observer, Sums
+from pesx.analysis.audit.spectrum import Spectrum, SpectrumSums, why_not
+from pesx.analysis.audit.survival import Survival, kaplan_meier
+from pesx.analysis.audit.trajectories import Trajectory, Truncation
 from pesx.analysis.published import Published, PublishedScores
-from pesx.analysis.spectrum import Spectrum, SpectrumSums, why_not
-from pesx.analysis.survival import Survival, kaplan_meier
-from pesx.analysis.trajectories import Trajectory, Truncation
 from pesx.config import require
 from pesx.molecule import Molecule
 from pesx.monitors import Cause, Event, Frame, Monitors, Watch

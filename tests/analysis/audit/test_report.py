@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from pesx.analysis.audit import AuditSettings, audit_trajectory, groups
-from pesx.analysis.audit_figures import write_figures
-from pesx.analysis.audit_report import AuditReport, spectrum_of, to_json
-from pesx.analysis.observables import Observer
+from pesx.analysis.audit.audit import AuditSettings, audit_trajectory, groups
+from pesx.analysis.audit.figures import write_figures
+from pesx.analysis.audit.observables import Observer
+from pesx.analysis.audit.report import AuditReport, spectrum_of, to_json
 from pesx.chemistry import molecule_from_smiles
 from pesx.monitors import Frame, Monitors
 

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pesx.analysis.audit import Group
-from pesx.analysis.audit_report import AuditReport, spectrum_of
-from pesx.analysis.observables import BIN, MAP_BINS, N_BINS, density
+from pesx.analysis.audit.audit import Group
+from pesx.analysis.audit.observables import BIN, MAP_BINS, N_BINS, density
+from pesx.analysis.audit.report import AuditReport, spectrum_of
 from pesx.analysis.style import COLOURS, COLUMN_WIDTH, GREY, STYLE, undated
 
 _HEIGHT = 2.4

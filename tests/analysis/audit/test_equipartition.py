@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from pesx.analysis.equipartition import element_temperatures, elements, equipartition
+from pesx.analysis.audit.equipartition import element_temperatures, elements, equipartition
 from pesx.chemistry import read_molecule
 from pesx.units import ACCELERATION, BOLTZMANN
 
 
 @pytest.fixture(scope="module")
 def molecule():
-    return read_molecule(Path(__file__).parents[2] / "examples/ala3.xyz")
+    return read_molecule(Path(__file__).parents[3] / "examples/ala3.xyz")
 
 
 def velocities(molecule, n, factor=1.0):

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pesx.analysis.audit import Audited, Group
-from pesx.analysis.observables import BIN, Comparison, Observer, Sums, compare, density
-from pesx.analysis.spectrum import Spectrum
+from pesx.analysis.audit.audit import Audited, Group
+from pesx.analysis.audit.observables import BIN, Comparison, Observer, Sums, compare, density
+from pesx.analysis.audit.spectrum import Spectrum
 from pesx.molecule import Molecule
 
 BANDS = ((50.0, 900.0), (900.0, 2000.0), (2000.0, 4000.0))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pesx.analysis.spectrum import LIGHT, LONGEST_INTERVAL, SpectrumSums, wavenumbers, why_not
+from pesx.analysis.audit.spectrum import LIGHT, LONGEST_INTERVAL, SpectrumSums, wavenumbers, why_not
 from pesx.units import ACCELERATION
 
 MASSES = np.array([12.0, 1.0])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pesx.analysis.observables import (
+from pesx.analysis.audit.observables import (
     BIN,
     Observer,
     backbone_torsions,
@@ -15,12 +15,12 @@ from pesx.analysis.observables import (
     possible_hydrogen_bonds,
     radius_of_gyration,
 )
-from pesx.analysis.topologies import read_topology
+from pesx.analysis.audit.topologies import read_topology
 from pesx.chemistry import read_molecule
 from pesx.dynamics.topology import Topology, in_file_order
 from pesx.monitors import Frame
 
-ALA3 = Path(__file__).parents[2] / "examples/ala3.xyz"
+ALA3 = Path(__file__).parents[3] / "examples/ala3.xyz"
 
 
 @pytest.fixture(scope="module")

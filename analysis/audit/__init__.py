@@ -1,0 +1,1 @@
+"""The audit of trajectories: when, how often and why they leave chemistry."""
