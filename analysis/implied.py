@@ -112,7 +112,12 @@ def _quench(parts: Parts, archive: MinimaArchive, frames: Positions, how: Quench
     """
     start = frames.to(how.device, how.dtype)
     rough = _on_cpu(
-        quench(parts.relaxation.rough, parts.potential, start, convergence=parts.relaxation.rough_convergence)
+        quench(
+            parts.stages.relaxation.rough,
+            parts.stages.potential,
+            start,
+            convergence=parts.stages.relaxation.rough_convergence,
+        )
     )
     rough = parts.sieve.judge(rough, archive)
     minimum = parts.sieve.recognise(rough, archive, is_rough=True)
@@ -141,14 +146,19 @@ def _polish(parts: Parts, archive: MinimaArchive, positions: Positions, how: Que
     """Relax tightly, judge, check the index, and add to the archive; return minimum and outcome of each."""
     start = positions.to(how.device, torch.float64)
     minima = _on_cpu(
-        quench(parts.relaxation.polish, parts.potential, start, convergence=parts.relaxation.polish_convergence)
+        quench(
+            parts.stages.relaxation.polish,
+            parts.stages.potential,
+            start,
+            convergence=parts.stages.relaxation.polish_convergence,
+        )
     )
     minima = parts.sieve.judge(minima, archive)
     known = parts.sieve.recognise(minima, archive, is_rough=False)
     outcome = minima.outcome.clone()
     unknown = ((outcome == Outcome.CONVERGED) & (known < 0)).nonzero()[:, 0]
     if len(unknown):
-        n_negative = parts.modes(minima.positions[unknown].to(how.device)).n_negative.cpu()
+        n_negative = parts.stages.modes(minima.positions[unknown].to(how.device)).n_negative.cpu()
         outcome[unknown[n_negative != 0]] = Outcome.WRONG_INDEX
     candidates = replace(minima, outcome=torch.where(known < 0, outcome, Outcome.RUNNING))
     added = archive.add(candidates, parts.sieve.guard.keys(minima.positions))

@@ -27,6 +27,7 @@ from report import HERE, make_parser, plain_settings, set_threads, show, write
 from stopwatch import Stopwatch
 
 from pesx import ExploreSettings, Outcome, Run, RunStore, make_potential, read_molecule
+from pesx.explore.bench import LocalBench
 from pesx.explore.exploration import Exploration
 from pesx.explore.slots import Lane
 from pesx.explore.stop import Progress
@@ -57,7 +58,7 @@ CONTENDERS = {
 
 WATCHED: tuple[tuple[type, str, str], ...] = (
     (LearnedPotential, "__call__", "potential"),
-    (Exploration, "_check_index", "index checks"),
+    (LocalBench, "check", "index checks"),
     (MinimaArchive, "match", "archive"),
     (MinimaArchive, "add", "archive"),
     (Lane, "advance", "relaxers and dynamics"),
@@ -94,7 +95,7 @@ def search_with_pesx(arguments: argparse.Namespace) -> tuple[torch.Tensor, dict[
     with tempfile.TemporaryDirectory() as place, Stopwatch(WATCHED) as watch:
         folder = Path(place) / "run"
         with Run.start(settings, folder) as run:
-            slots = run.exploration.slots
+            slots = run.exploration.bench.slots
             set_up = time.monotonic() - begin - sum(watch.seconds.values())
             run.go(observe)
             progress, n_replicas = run.exploration.progress(), run.exploration.sizes.n_slots

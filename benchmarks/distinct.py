@@ -26,14 +26,14 @@ def count(ends: torch.Tensor, potential: Potential, molecule: Molecule, *, amide
     if not len(ends):
         return {"candidates": 0, "distinct": 0, "distinct_any_energy": 0, "outcomes": {}}
     parts, archive = molecule_parts(potential, molecule, amides=amides, n_seeds=0)
-    convergence = replace(parts.relaxation.polish_convergence, max_steps=1000)
-    minima = quench(parts.relaxation.polish, potential, ends.double(), convergence=convergence)
+    convergence = replace(parts.stages.relaxation.polish_convergence, max_steps=1000)
+    minima = quench(parts.stages.relaxation.polish, potential, ends.double(), convergence=convergence)
     minima = parts.sieve.judge(minima, archive)
     archive.add(minima, parts.sieve.guard.keys(minima.positions))
     outcomes = Counter(Outcome(code).name.lower() for code in minima.outcome.tolist())
     if not len(archive):
         return {"candidates": len(ends), "distinct": 0, "distinct_any_energy": 0, "outcomes": dict(outcomes)}
-    is_minimum = parts.modes(archive.positions).n_negative == 0
+    is_minimum = parts.stages.modes(archive.positions).n_negative == 0
     energy = archive.energies[is_minimum]
     outcomes["distinct_with_negative_mode"] = int((~is_minimum).sum())
     return {

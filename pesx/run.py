@@ -94,7 +94,7 @@ class Run:
                 _discard(folder)
                 raise
         except BaseException:
-            _let_go(made.parts.potential)
+            _let_go(made.parts.stages.potential)
             raise
         return run
 
@@ -127,7 +127,7 @@ class Run:
                     write_settings(settings, path)
                 run.write_provenance("running")
             except BaseException:
-                _let_go(made.parts.potential)
+                _let_go(made.parts.stages.potential)
                 raise
             return run
         except BaseException:
@@ -178,7 +178,7 @@ class Run:
     def close(self) -> None:
         """Let go of the run folder, and of the potential where it holds anything, such as worker processes."""
         self._store.close()
-        _let_go(self.exploration.parts.potential)
+        self.exploration.bench.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,9 +1,6 @@
-"""The one loop of every exploration: propose, quench, archive, update; over slots that never drain.
+"""The one loop of every exploration: propose, let the bench work hops out, archive, update.
 
-A walker's hop passes through the slots (escape, then a rough quench), and, unless it ended in a minimum that is known, through
-a second set of slots in float64, where it is polished and its index is checked. Walkers outnumber the slots a little, so
-that while some are polished the others keep the slots full. Whatever is to be polished is polished at once, so there are as
-many float64 slots as walkers: waiting would save no evaluation, and would drain the slots.
+Walkers outnumber the slots of the bench a little, so that while some hops are polished the others keep the slots full.
 """
 
 import time
@@ -12,23 +9,19 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pesx.explore.escape import Escape
+from pesx.explore.bench import Bench, Checked, Ended, LocalBench, Stages
 from pesx.explore.exchange import exchange, on_ladder
 from pesx.explore.ledger import Ledger
 from pesx.explore.relocate import Relocate
-from pesx.explore.slots import Job, Lane, Slots
 from pesx.explore.stop import Progress, Stop
 from pesx.explore.walkers import Explorer, Hops, Seeds, Settled, Walkers
 from pesx.landscape.archive import MinimaArchive
 from pesx.landscape.sieve import Sieve
 from pesx.moves.choice import Choice, Earnings
 from pesx.outcome import Outcome
-from pesx.protocols import Potential
-from pesx.relax.quench import Convergence, judge
-from pesx.relax.two_stage import TwoStage
-from pesx.state import Found, Minima, Modes, cat_rows, flatten, fmax, put_rows, take_rows, unflatten
+from pesx.state import Found, Minima, cat_rows, flatten, put_rows, take_rows, unflatten
 from pesx.streams import Streams
-from pesx.typing import Float, Index, Mask, PerReplica, Positions, Tensor
+from pesx.typing import Float, Index, Mask, PerReplica, Tensor
 
 FIRST_QUENCH = -1
 """Number of the move that is no move: a quench from a seed."""
@@ -42,28 +35,22 @@ class Parts:
     """What an exploration is made of.
 
     Attributes:
-        potential: Bound to the molecule.
+        stages: What happens to a hop.
         explorer: Proposes hops and learns from them.
         moves: Names of the moves, by number.
         seeds: Where walkers without a minimum start.
-        escape: The escape by dynamics.
-        relaxation: Rough in the slots, polish in the float64 slots.
         sieve: Verdicts.
         choice: How the shares of moves follow their earnings.
         relocate: What happens to walkers that find nothing.
-        modes: Second-order information at minima.
     """
 
-    potential: Potential
+    stages: Stages
     explorer: Explorer
     moves: tuple[str, ...]
     seeds: Seeds
-    escape: Escape
-    relaxation: TwoStage
     sieve: Sieve
     choice: Choice
     relocate: Relocate
-    modes: Callable[[Positions], Modes]
 
 
 @dataclass(frozen=True)
@@ -100,26 +87,26 @@ class Exploration:
         archive: Distinct minima; filled from the ledger on resuming.
         ledger: Where everything is recorded.
         template: Positions of any replica (N, 3), angstrom.
+        bench: Where hops are worked out; in this process, unless said otherwise.
     """
 
     def __init__(
-        self, parts: Parts, sizes: Sizes, *, archive: MinimaArchive, ledger: Ledger, template: Float[Tensor, "N 3"]
+        self,
+        parts: Parts,
+        sizes: Sizes,
+        *,
+        archive: MinimaArchive,
+        ledger: Ledger,
+        template: Float[Tensor, "N 3"],
+        bench: Bench | None = None,
     ) -> None:
         self.parts, self.sizes, self.archive, self.ledger = parts, sizes, archive, ledger
-        rough = template[None].to(sizes.device, sizes.dtype)
-        self.slots = Slots(
-            parts.potential,
-            {"escape": Lane(parts.escape, rough), "quench": Lane(parts.relaxation.rough, rough)},
-            sizes.n_slots,
-        )
-        self.polishing = Slots(
-            parts.potential, {"polish": Lane(parts.relaxation.polish, rough.double())}, sizes.n_walkers
-        )
+        self.bench = bench or local_bench(parts.stages, sizes, template)
         self.walkers = parts.explorer.start(template[None].expand(sizes.n_walkers, -1, -1).clone())
         self.earnings = Earnings.nothing(len(parts.moves))
         self._move = torch.full((sizes.n_walkers,), FIRST_QUENCH)
         self._queue = torch.arange(sizes.n_walkers)
-        self._n_mode_evaluations = 0
+        self._open: list[_Verdict] = []
         self._elapsed_before = 0.0
         self._started = time.monotonic()
         self._committed = time.monotonic()
@@ -131,7 +118,7 @@ class Exploration:
     @property
     def n_evaluations(self) -> int:
         """Force evaluations so far, over all replicas, those for Hessians included."""
-        return self.slots.n_evaluations + self.polishing.n_evaluations + self._n_mode_evaluations
+        return self.bench.n_evaluations
 
     def interrupt(self) -> None:
         """Make :meth:`run` end after the round under way, with the reason :data:`INTERRUPTED`; safe in a signal handler."""
@@ -148,9 +135,7 @@ class Exploration:
         try:
             while reason is None:
                 self._fill()
-                for _ in range(self.sizes.stride):
-                    self.slots.advance()
-                    self.polishing.advance()
+                self.bench.advance()
                 self._collect()
                 if time.monotonic() - self._committed > self.sizes.commit_every:
                     self.commit()
@@ -174,7 +159,7 @@ class Exploration:
             n_quenches=self.ledger.n_quenches,
             n_since_new=self.ledger.n_since_new,
             n_evaluations=self.n_evaluations,
-            occupancy=self.slots.occupancy,
+            occupancy=self.bench.occupancy,
             seconds=self._elapsed_before + time.monotonic() - self._started,
             visits=self.archive.visits_within(window) if len(self.archive) else torch.zeros(0, dtype=torch.long),
             outcomes=self.ledger.outcomes,
@@ -187,7 +172,7 @@ class Exploration:
 
     def _fill(self) -> None:
         """Let waiting walkers hop, as many as there are free slots."""
-        walkers, self._queue = self._queue[: self.slots.n_free], self._queue[self.slots.n_free :]
+        walkers, self._queue = self._queue[: self.bench.n_free], self._queue[self.bench.n_free :]
         if not len(walkers):
             return
         rows = take_rows(self.walkers, walkers)
@@ -196,18 +181,7 @@ class Exploration:
         hops = self._propose(rows, walkers, homeless, streams)
         self._move[walkers] = hops.move
         self.walkers = put_rows(self.walkers, walkers, replace(rows, n_hops=rows.n_hops + 1))
-
-        is_escape = hops.kinetic > 0
-        positions = hops.positions.to(self.sizes.device, self.sizes.dtype)
-        job = Job.fresh(walkers.to(self.sizes.device))
-        out = (
-            take_rows(job, is_escape),
-            self.parts.escape.launch(positions[is_escape], hops.velocities[is_escape], hops.kinetic[is_escape]),
-        )
-        self.slots.lanes["escape"].put(*out)
-        self.slots.lanes["quench"].put(
-            take_rows(job, ~is_escape), self.parts.relaxation.rough.init(positions[~is_escape])
-        )
+        self.bench.start(walkers, hops)
 
     def _propose(self, rows: Walkers, walkers: Index, homeless: Mask, streams: Streams) -> Hops:
         """Return a seed for walkers without a minimum, a hop for the others."""
@@ -231,62 +205,65 @@ class Exploration:
         return hops
 
     def _collect(self) -> None:
-        """Take out what is done, pass it on to the next lane or to a verdict, and let the walkers learn."""
-        # From the last lane to the first: what a lane passes on has not been evaluated in the next one yet.
-        settled = [*self._collect_polished(), *self._collect_quenches()]
-        self._collect_escapes()
+        """Take out what is done, pass it on to the next stage or to a verdict, and let the walkers learn."""
+        # From the last stage to the first: what one passes on has not been worked on in the next yet.
+        settled = []
+        if (ended := self.bench.take_polished()) is not None:
+            settled.append(self._judge_polished(ended))
+        if (ended := self.bench.take_quenched()) is not None:
+            settled.append(self._judge_quenched(ended))
+        if (checked := self.bench.take_checked()) is not None:
+            settled.append(self._judge_checked(checked))
         if settled:
             self._settle(cat_rows(settled))
+        self._forget(self.bench.take_lost())
 
-    def _collect_escapes(self) -> None:
-        lane = self.slots.lanes["escape"]
-        is_done = lane.state.outcome != Outcome.RUNNING
-        if is_done.any():
-            job, positions, _ = lane.take(is_done)
-            self.slots.lanes["quench"].put(
-                Job.fresh(job.walker, job.n_evaluations), self.parts.relaxation.rough.init(positions)
-            )
-
-    def _collect_quenches(self) -> list["_Verdict"]:
-        """Settle what failed or is known; queue the rest for polishing."""
-        lane, sieve = self.slots.lanes["quench"], self.parts.sieve
-        ended = _take_ended(lane, self.parts.relaxation.rough_convergence)
-        if ended is None:
-            return []
-        job, minima = ended
-        minima = sieve.judge(minima, self.archive, margin=sieve.rough_energy)
+    def _judge_quenched(self, ended: Ended) -> "_Verdict":
+        """Let be polished what converged and is not known; return the verdict on the rest."""
+        sieve = self.parts.sieve
+        minima = sieve.judge(ended.minima, self.archive, margin=sieve.rough_energy)
         known = sieve.recognise(minima, self.archive, is_rough=True)
         is_candidate = (minima.outcome == Outcome.CONVERGED) & (known < 0)
         if is_candidate.any():
-            waiting = take_rows(minima, is_candidate)
-            start = self.parts.relaxation.polish.init(waiting.positions.to(self.sizes.device))
-            self.polishing.lanes["polish"].put(
-                Job.fresh(job.walker[is_candidate], job.n_evaluations[is_candidate]), start
-            )
-        return [take_rows(_Verdict.of(job, minima, known), ~is_candidate)]
+            self.bench.polish(take_rows(Ended(ended.job, minima), is_candidate))
+        return take_rows(_Verdict.of(ended.job.walker, minima, known), ~is_candidate)
 
-    def _collect_polished(self) -> list["_Verdict"]:
-        """Judge again with final numbers; what is still unknown must show that it has no negative mode."""
-        ended = _take_ended(self.polishing.lanes["polish"], self.parts.relaxation.polish_convergence)
-        if ended is None:
-            return []
-        job, minima = ended
-        minima = self.parts.sieve.judge(minima, self.archive)
+    def _judge_polished(self, ended: Ended) -> "_Verdict":
+        """Judge again with final numbers; let be checked for negative modes what is still unknown."""
+        minima = self.parts.sieve.judge(ended.minima, self.archive)
         known = self.parts.sieve.recognise(minima, self.archive, is_rough=False)
-        verdict = _Verdict.of(job, minima, known)
-        unknown = ((minima.outcome == Outcome.CONVERGED) & (known < 0)).nonzero()[:, 0]
-        return [self._check_index(verdict, unknown) if len(unknown) else verdict]
+        verdict = _Verdict.of(ended.job.walker, minima, known)
+        is_unknown = (minima.outcome == Outcome.CONVERGED) & (known < 0)
+        if is_unknown.any():
+            waiting = take_rows(verdict, is_unknown)
+            self._open.append(waiting)
+            self.bench.check(waiting.walker, waiting.minima.positions)
+        return take_rows(verdict, ~is_unknown)
 
-    def _check_index(self, verdict: "_Verdict", unknown: Index) -> "_Verdict":
-        """Return the verdict with curvatures, and with WRONG_INDEX where a mode is negative."""
-        positions = verdict.minima.positions[unknown].to(self.sizes.device)
-        found = self.parts.modes(positions)
-        self._n_mode_evaluations += int(found.n_evaluations.sum())
-        outcome = verdict.minima.outcome.clone()
-        outcome[unknown[(found.n_negative != 0).cpu()]] = Outcome.WRONG_INDEX
-        lowest, log_product = verdict.lowest.clone(), verdict.log_product.clone()
-        lowest[unknown], log_product[unknown] = found.lowest.double().cpu(), found.log_product.double().cpu()
-        return replace(verdict, minima=replace(verdict.minima, outcome=outcome), lowest=lowest, log_product=log_product)
+    def _judge_checked(self, checked: Checked) -> "_Verdict":
+        """Return verdicts with curvatures, and with WRONG_INDEX where a mode is negative."""
+        waiting = cat_rows(self._open)
+        rows = (waiting.walker[None] == checked.walker[:, None]).nonzero()[:, 1]
+        self._close(checked.walker)
+        verdict, modes = take_rows(waiting, rows), checked.modes
+        outcome = torch.where(modes.n_negative.cpu() != 0, Outcome.WRONG_INDEX.value, verdict.minima.outcome)
+        return replace(
+            verdict,
+            minima=replace(verdict.minima, outcome=outcome),
+            lowest=modes.lowest.double().cpu(),
+            log_product=modes.log_product.double().cpu(),
+        )
+
+    def _close(self, walkers: Index) -> None:
+        """Wait no longer for the checks of walkers."""
+        left = [take_rows(verdict, ~torch.isin(verdict.walker, walkers)) for verdict in self._open]
+        self._open = [verdict for verdict in left if len(verdict.walker)]
+
+    def _forget(self, walkers: Index) -> None:
+        """Let walkers hop anew from where they were."""
+        if len(walkers):
+            self._close(walkers)
+            self._queue = torch.cat([self._queue, walkers])
 
     def _settle(self, verdict: "_Verdict") -> None:
         """Archive, learn, record; in the order of the walkers, so that the order of the slots never matters."""
@@ -341,25 +318,23 @@ class Exploration:
         out = {
             "move": self._move,
             "queue": self._queue,
-            "n_mode_evaluations": torch.tensor(self._n_mode_evaluations),
             "seconds": torch.tensor(seconds, dtype=torch.float64),
         }
         out |= {f"walkers/{key}": tensor for key, tensor in flatten(self.walkers).items()}
         out |= {f"earnings/{key}": tensor for key, tensor in flatten(self.earnings).items()}
-        out |= {f"slots/{key}": tensor for key, tensor in self.slots.snapshot().items()}
-        return out | {f"polishing/{key}": tensor for key, tensor in self.polishing.snapshot().items()}
+        return out | self.bench.snapshot()
 
     def _restore(self, saved: dict[str, Tensor]) -> None:
         def part(name: str) -> dict[str, Tensor]:
             return {key.removeprefix(name): tensor for key, tensor in saved.items() if key.startswith(name)}
 
         self._move, self._queue = saved["move"], saved["queue"]
-        self._n_mode_evaluations = int(saved["n_mode_evaluations"])
         self._elapsed_before = float(saved["seconds"])
         self.walkers = unflatten(self.walkers, part("walkers/"))
         self.earnings = unflatten(self.earnings, part("earnings/"))
-        self.slots.restore(part("slots/"))
-        self.polishing.restore(part("polishing/"))
+        at_home = torch.ones(self.sizes.n_walkers, dtype=torch.bool)
+        at_home[self._queue] = at_home[self.bench.restore(saved)] = False
+        self._forget(at_home.nonzero()[:, 0])
 
 
 @dataclass(frozen=True)
@@ -373,25 +348,25 @@ class _Verdict:
     log_product: PerReplica
 
     @staticmethod
-    def of(job: Job, minima: Minima, known: Index) -> "_Verdict":
+    def of(walker: Index, minima: Minima, known: Index) -> "_Verdict":
         nothing = torch.full_like(minima.energy, torch.nan)
-        return _Verdict(walker=job.walker.cpu(), minima=minima, known=known, lowest=nothing, log_product=nothing)
+        return _Verdict(walker=walker, minima=minima, known=known, lowest=nothing, log_product=nothing)
 
 
-def _take_ended(lane: Lane, convergence: Convergence) -> tuple[Job, Minima] | None:
-    """Remove the replicas that are done; return their jobs and where they ended, on the CPU in float64."""
-    if not len(lane):
-        return None
-    outcome = judge(lane.seen, lane.now, lane.job.n_steps, convergence)
-    is_done = outcome != Outcome.RUNNING
-    if not is_done.any():
-        return None
-    job, positions, now = lane.take(is_done)
-    minima = Minima(
-        positions=positions.double().cpu(),
-        energy=now.energy.double().cpu(),
-        fmax=fmax(now.forces).double().cpu(),
-        outcome=outcome[is_done].cpu(),
-        n_evaluations=job.n_evaluations.cpu(),
+def local_bench(stages: Stages, sizes: Sizes, template: Float[Tensor, "N 3"]) -> LocalBench:
+    """Return the bench in this process.
+
+    Args:
+        stages: What happens to a hop.
+        sizes: How much at once.
+        template: Positions of any replica, angstrom.
+    """
+    return LocalBench(
+        stages,
+        template,
+        n_slots=sizes.n_slots,
+        n_polishing=sizes.n_walkers,
+        stride=sizes.stride,
+        dtype=sizes.dtype,
+        device=sizes.device,
     )
-    return job, minima

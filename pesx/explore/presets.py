@@ -12,6 +12,7 @@ from pesx.chemistry.embed import embed
 from pesx.chemistry.perceive import Topology, perceive
 from pesx.errors import MoleculeError
 from pesx.explore.basin_hopping import BasinHopping
+from pesx.explore.bench import Stages
 from pesx.explore.escape import Escape
 from pesx.explore.exploration import Parts
 from pesx.explore.minima_hopping import MinimaHopping
@@ -138,16 +139,13 @@ def molecule_parts(
     archive = molecular_archive(molecule, mirror)
     moves, names = _molecular_moves(topology, archive, amides)
     parts = Parts(
-        potential=potential,
+        stages=Stages(potential, Escape(), molecular_stages(metric), _modes_of(potential, molecule, metric)),
         explorer=choose_explorer(method, moves, MOLECULAR, ladder=ladder),
         moves=names,
         seeds=Conformers(_conformers(molecule, n_seeds, seed, amides), moves[0] or Displace()),
-        escape=Escape(),
-        relaxation=molecular_stages(metric),
         sieve=molecular_sieve(molecule, amides, energy_window),
         choice=Choice(),
         relocate=Relocate(),
-        modes=_modes_of(potential, molecule, metric),
     )
     return parts, archive
 
@@ -228,16 +226,13 @@ def _reduced_parts(
     stiffness: float = 500.0,
 ) -> tuple[Parts, MinimaArchive]:
     parts = Parts(
-        potential=potential,
+        stages=Stages(potential, Escape(displacement=0.01), reduced_stages(stiffness), modes_of),
         explorer=explorer,
         moves=names,
         seeds=seeds,
-        escape=Escape(displacement=0.01),
-        relaxation=reduced_stages(stiffness),
         sieve=sieve,
         choice=Choice(),
         relocate=Relocate(),
-        modes=modes_of,
     )
     return parts, archive
 

@@ -102,7 +102,7 @@ def test_one_replica_that_fails_is_replaced_and_the_search_goes_on(tmp_path: Pat
             now.forces[0] = torch.nan
         return now
 
-    search.slots._potential = faulty
+    search.bench.slots._potential = faulty
     search.run(Stop(n_minima=4, max_quenches=2000))
     store.close()
     assert len(search.archive) == 4
@@ -114,7 +114,7 @@ def test_a_potential_that_is_always_wrong_ends_in_outcomes_not_in_a_crash(tmp_pa
     def broken(positions: Positions) -> Evaluation:
         return Evaluation(positions.new_full((len(positions),), torch.nan), torch.full_like(positions, torch.nan))
 
-    search.slots._potential = broken
+    search.bench.slots._potential = broken
     search.run(Stop(n_minima=1, max_quenches=100))
     store.close()
     assert set(search.progress().outcomes) == {int(Outcome.NON_FINITE)}

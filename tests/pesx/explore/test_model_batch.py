@@ -39,7 +39,7 @@ def trajectories(
 ) -> dict[int, Tensor]:
     """Escapes in the first half of the replicas, quenches as a search makes them in the others."""
     parts, _ = molecule_parts(potential, molecule, n_seeds=0)
-    lanes = {"escape": Lane(parts.escape, starts[:1]), "quench": Lane(parts.relaxation.rough, starts[:1])}
+    lanes = {"escape": Lane(parts.stages.escape, starts[:1]), "quench": Lane(parts.stages.relaxation.rough, starts[:1])}
     slots, frames = Slots(potential, lanes, len(order)), {walker: [] for walker in order}
     for walker in order:
         job, positions = Job.fresh(torch.tensor([walker])), starts[walker : walker + 1]
@@ -48,7 +48,7 @@ def trajectories(
             kinetic = torch.ones(1, dtype=starts.dtype)
             lanes["escape"].put(job, Escape(n_soften=4).launch(positions, direction, kinetic))
         else:
-            lanes["quench"].put(job, parts.relaxation.rough.init(positions))
+            lanes["quench"].put(job, parts.stages.relaxation.rough.init(positions))
     for _ in range(N_STEPS):
         slots.advance()
         for lane in slots.lanes.values():

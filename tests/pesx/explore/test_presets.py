@@ -99,6 +99,6 @@ def test_the_ladder_is_climbed_by_basin_hopping() -> None:
 
 def test_a_surface_is_explored_in_its_plane() -> None:
     parts, _ = surface_parts(MullerBrown())
-    found = parts.modes(torch.tensor([[[-0.558224, 1.441726, 0.0]]], dtype=torch.float64))
+    found = parts.stages.modes(torch.tensor([[[-0.558224, 1.441726, 0.0]]], dtype=torch.float64))
     assert int(found.n_negative) == 0
     assert float(found.lowest) > 0
