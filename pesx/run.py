@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from math import inf
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -10,8 +11,11 @@ from typing import NamedTuple, Self
 import torch
 
 from pesx.chemistry.read import read_molecule
+from pesx.distributed.bench import RayBench
+from pesx.distributed.cluster import Cluster
+from pesx.distributed.plan import BenchPlan
 from pesx.errors import InputError, WrongFolderError
-from pesx.explore.exploration import Exploration, Parts, Sizes
+from pesx.explore.exploration import Exploration, Parts, Sizes, walkers_for
 from pesx.explore.ledger import Ledger
 from pesx.explore.presets import cluster_parts, molecule_parts, surface_parts
 from pesx.explore.stop import Progress
@@ -55,13 +59,22 @@ class Run:
         exploration: The search.
     """
 
-    def __init__(self, store: RunStore, settings: ExploreSettings, made: "_Made") -> None:
+    def __init__(
+        self, store: RunStore, settings: ExploreSettings, made: "_Made", cluster: Cluster | None = None
+    ) -> None:
         self.folder, self.settings, self.molecule, self.source = store.folder, settings, store.molecule, made.source
         self._store = store
         self._exported = time.monotonic()
-        template = self.molecule.positions
+        sizes, bench = _sizes(settings, cluster), None
+        if cluster is not None:
+            bench = _ray_bench(cluster, settings, self.molecule, made.source)
         self.exploration = Exploration(
-            made.parts, _sizes(settings), archive=made.archive, ledger=Ledger(store), template=template
+            made.parts,
+            sizes,
+            archive=made.archive,
+            ledger=Ledger(store),
+            template=self.molecule.positions,
+            bench=bench,
         )
 
     @classmethod
@@ -81,21 +94,18 @@ class Run:
         folder = Path(folder)
         _require_own(folder)
         molecule = read_molecule(settings.molecule, charge=settings.charge, multiplicity=settings.multiplicity)
-        settings = settled(settings)
-        made = _make(settings, molecule)
-        try:
+        with ExitStack() as undo:
+            cluster = _connected(settings, undo)
+            settings = settled(settings, n_gpus=None if cluster is None else cluster.n_devices("cuda"))
+            made = _make(settings, molecule)
+            undo.callback(_let_go, made.parts.stages.potential)
             store = RunStore.create(folder, molecule, _meta(settings, made.source))
-            try:
-                write_settings(settings, folder)
-                run = cls(store, settings, made)
-                run.write_provenance("running")
-            except BaseException:
-                store.close()
-                _discard(folder)
-                raise
-        except BaseException:
-            _let_go(made.parts.stages.potential)
-            raise
+            undo.callback(_discard, folder)
+            undo.callback(store.close)
+            write_settings(settings, folder)
+            run = cls(store, settings, made, cluster)
+            run.write_provenance("running")
+            undo.pop_all()
         return run
 
     @classmethod
@@ -114,25 +124,23 @@ class Run:
             RunFolderError: The run is damaged, of a newer version, or another process is writing to it.
         """
         path = Path(folder)
-        store = RunStore.resume(path, molecule)
-        try:
+        with ExitStack() as undo:
+            store = RunStore.resume(path, molecule)
+            undo.callback(store.close)
             stored = read_settings(path)
-            settings = settled(with_limits(stored, limits, store))
+            settings = with_limits(stored, limits, store)
+            cluster = _connected(settings, undo)
+            settings = settled(settings, n_gpus=None if cluster is None else cluster.n_devices("cuda"))
             if molecule is not None:
                 _require_same_chemistry(store, molecule, settings)
             made = _make(settings, store.molecule, digest=store.meta.get("model", ""))
-            try:
-                run = cls(store, settings, made)
-                if settings != stored:
-                    write_settings(settings, path)
-                run.write_provenance("running")
-            except BaseException:
-                _let_go(made.parts.stages.potential)
-                raise
-            return run
-        except BaseException:
-            store.close()
-            raise
+            undo.callback(_let_go, made.parts.stages.potential)
+            run = cls(store, settings, made, cluster)
+            if settings != stored:
+                write_settings(settings, path)
+            run.write_provenance("running")
+            undo.pop_all()
+        return run
 
     def go(self, on_progress: Callable[[Progress], None] | None = None) -> str:
         """Explore until a reason to stop, keep the exports up to date, and return the reason."""
@@ -179,6 +187,7 @@ class Run:
         """Let go of the run folder, and of the potential where it holds anything, such as worker processes."""
         self._store.close()
         self.exploration.bench.close()
+        _let_go(self.exploration.parts.stages.potential)
 
     def __enter__(self) -> Self:
         return self
@@ -224,6 +233,24 @@ def _discard(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def _connected(settings: ExploreSettings, undo: ExitStack) -> Cluster | None:
+    """Return the cluster that the work is to be spread over, if any."""
+    return undo.enter_context(Cluster(settings.ray)) if settings.ray else None
+
+
+def _ray_bench(cluster: Cluster, settings: ExploreSettings, molecule: Molecule, source: Source) -> RayBench:
+    plan = BenchPlan(
+        potential=settings.potential,
+        model=None if settings.model is None else Path(settings.model).read_bytes(),
+        digest=source.digest,
+        molecule=molecule,
+        n_slots=settings.replicas,
+        dtype=_dtype(settings),
+        device=settings.device,
+    )
+    return RayBench(cluster, plan, n_slots=settings.replicas, n_workers=settings.workers, device=settings.device)
+
+
 def _let_go(potential: Potential) -> None:
     """End what a potential holds, such as worker processes."""
     if callable(end := getattr(potential, "close", None)):
@@ -248,7 +275,12 @@ def _make(settings: ExploreSettings, molecule: Molecule, *, digest: str | None =
     """
     _require_fit(settings.potential, molecule)
     potential, source = make_potential(
-        settings.potential, molecule, model=settings.model, device=settings.device, n_workers=settings.workers
+        settings.potential,
+        molecule,
+        model=settings.model,
+        # What drives a cluster need not have a GPU.
+        device="cpu" if settings.ray else settings.device,
+        n_workers=max(1, settings.workers),
     )
     try:
         if digest not in (None, source.digest):
@@ -313,18 +345,24 @@ def _parts(settings: ExploreSettings, molecule: Molecule, potential: Potential) 
     )
 
 
-def _sizes(settings: ExploreSettings) -> Sizes:
+def _sizes(settings: ExploreSettings, cluster: Cluster | None) -> Sizes:
     """Return the sizes of the batch, for settings that are settled."""
     n_slots = settings.replicas
+    if cluster is not None:
+        n_slots *= settings.workers or max(1, cluster.n_devices(settings.device))
     return Sizes(
-        # A quarter of the walkers can be polished while the others fill the slots.
-        n_walkers=n_slots + max(4, n_slots // 3),
+        n_walkers=walkers_for(n_slots),
         n_slots=n_slots,
         seed=settings.seed,
-        dtype=torch.float32 if settings.precision == "float32" else torch.float64,
-        device=settings.device,
+        dtype=_dtype(settings),
+        # The archive of what drives a cluster is in the memory of its own machine.
+        device="cpu" if cluster is not None else settings.device,
         has_ladder=settings.ladder > 1,
     )
+
+
+def _dtype(settings: ExploreSettings) -> torch.dtype:
+    return torch.float32 if settings.precision == "float32" else torch.float64
 
 
 __all__ = ["LIMITS", "ExploreSettings", "Run", "is_reduced", "read_settings"]

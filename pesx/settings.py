@@ -28,7 +28,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "patience": (0, inf, _NO_LIMIT),
     "ladder": (1, 10**6, "1 is no ladder."),
     "seed": (0, 2**64 - 1, "Any number in this range will do."),
-    "workers": (1, 2**16, "1 is one process."),
+    "workers": (0, 2**16, "0 suits the machine."),
 }
 """Least and largest value of each number among the settings, and advice."""
 
@@ -57,7 +57,9 @@ class ExploreSettings:
         seed: Of everything random.
         device: auto, cpu, cuda, ...
         precision: Of the rough quenches; the stored minima are float64 always.
-        workers: Processes, for potentials that are engines.
+        workers: Processes, for potentials that are engines; with ``ray``, workers in all. 0 is one process, or one worker
+            for each device of the cluster.
+        ray: Address of a Ray cluster to spread the work over, or auto; empty for this process alone.
     """
 
     molecule: str
@@ -79,7 +81,8 @@ class ExploreSettings:
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
-    workers: int = 1
+    workers: int = 0
+    ray: str = ""
 
     def __post_init__(self) -> None:
         for name, (least, most, advice) in _RANGES.items():
@@ -105,7 +108,7 @@ class ExploreSettings:
         )
 
 
-LIMITS = ("n_minima", "max_evaluations", "max_quenches", "max_time", "patience", "workers", "device")
+LIMITS = ("n_minima", "max_evaluations", "max_quenches", "max_time", "patience", "workers", "device", "ray")
 """Settings that may differ when a run is resumed; any other would make it another run."""
 
 
@@ -134,8 +137,12 @@ _AUTOMATIC = {"replicas": 0, "precision": "auto"}
 """Values that leave a choice to pesx, and so do not contradict what it has chosen before; None does everywhere."""
 
 
-def settled(settings: ExploreSettings) -> ExploreSettings:
+def settled(settings: ExploreSettings, *, n_gpus: int | None = None) -> ExploreSettings:
     """Return the settings with everything chosen that was left to suit the molecule and the machine.
+
+    Args:
+        settings: What was asked for.
+        n_gpus: Of the cluster, if the work is done there; None for this machine.
 
     Raises:
         ConfigError: The device does not exist, or the potential cannot use it.
@@ -147,7 +154,11 @@ def settled(settings: ExploreSettings) -> ExploreSettings:
             "out: of the potentials by name so3krates alone runs on a GPU, and one of your own moves positions there and "
             "results back itself."
         )
-    device = choose_device(settings.device) if is_learned else "cpu"
+    device = "cpu"
+    if is_learned and n_gpus is None:
+        device = choose_device(settings.device)
+    elif is_learned:
+        device = settings.device if settings.device != "auto" else "cuda" if n_gpus else "cpu"
     window = settings.energy_window
     if window is None:
         window = inf if is_reduced(settings) else DEFAULT_WINDOW

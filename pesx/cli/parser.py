@@ -102,7 +102,13 @@ def _explore(commands: "Commands[Parser]") -> Parser:
     how.add_argument("--seed", type=whole, metavar="N", help="of everything random (0)")
     how.add_argument("--device", metavar="NAME", help="auto, cpu, and for so3krates cuda, ... (auto)")
     how.add_argument("--precision", metavar="auto|float32|float64", help="of rough quenches (auto)")
-    how.add_argument("--workers", type=whole, metavar="N", help="processes, for potentials that are engines (1)")
+    how.add_argument(
+        "--workers",
+        type=whole,
+        metavar="N",
+        help="processes, for potentials that are engines (1); with --ray, workers (one for each device)",
+    )
+    how.add_argument("--ray", metavar="auto|HOST:PORT", help="spread the work over a Ray cluster (this process)")
 
     limits = parser.add_argument_group("when to stop")
     limits.add_argument("--max-evaluations", type=whole, metavar="N", help="force evaluations, over all replicas")
@@ -118,7 +124,7 @@ def _explore(commands: "Commands[Parser]") -> Parser:
         "--resume",
         action="store_true",
         default=False,
-        help="go on with the run in --out; only limits, --workers and --device may be changed, and stay changed",
+        help="go on with the run in --out; only limits, --workers, --ray and --device may be changed, and stay changed",
     )
     where.add_argument("--config", metavar="FILE.toml", help="the same settings from a file, as in RUN/config.toml")
     where.add_argument("--json", action="store_true", default=False, help="print the result to stdout as JSON")

@@ -166,7 +166,12 @@ class LocalBench:
         self.polishing = Slots(stages.potential, fine, n_polishing)
         self._rough = rough
         self._checked: list[Checked] = []
-        self._n_mode_evaluations = 0
+        self._n_mode_evaluations = self._n_elsewhere = 0
+
+    @property
+    def device(self) -> str:
+        """Where the batches are."""
+        return str(self._rough.device)
 
     @property
     def n_slots(self) -> int:
@@ -181,7 +186,8 @@ class LocalBench:
     @property
     def n_evaluations(self) -> int:
         """Force evaluations so far."""
-        return self.slots.n_evaluations + self.polishing.n_evaluations + self._n_mode_evaluations
+        here = self.slots.n_evaluations + self.polishing.n_evaluations + self._n_mode_evaluations
+        return here + self._n_elsewhere
 
     @property
     def occupancy(self) -> float:
@@ -238,12 +244,16 @@ class LocalBench:
 
     def snapshot(self) -> dict[str, Tensor]:
         """Return all tensors by name."""
-        out = {"n_mode_evaluations": torch.tensor(self._n_mode_evaluations)}
+        out = {
+            "n_mode_evaluations": torch.tensor(self._n_mode_evaluations),
+            "n_elsewhere": torch.tensor(self._n_elsewhere),
+        }
         out |= {f"slots/{key}": tensor for key, tensor in self.slots.snapshot().items()}
         return out | {f"polishing/{key}": tensor for key, tensor in self.polishing.snapshot().items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> Index:
-        """Take the tensors of :meth:`snapshot`; those of another bench give nothing to go on with."""
+        """Take the tensors of :meth:`snapshot`; those of another bench say only how much was evaluated there."""
+        self._n_elsewhere = int(tensors.get("n_elsewhere", torch.tensor(0)))
         if "n_mode_evaluations" not in tensors:
             return torch.zeros(0, dtype=torch.long)
         self._n_mode_evaluations = int(tensors["n_mode_evaluations"])
@@ -253,9 +263,7 @@ class LocalBench:
         return torch.cat([lane.job.walker.cpu() for lane in lanes])
 
     def close(self) -> None:
-        """Let go of the potential where it holds anything, such as worker processes."""
-        if callable(end := getattr(self.stages.potential, "close", None)):
-            end()
+        """Do nothing: what the potential holds is for whoever made it to let go."""
 
     def _pass_escapes_on(self) -> None:
         lane = self.slots.lanes["escape"]

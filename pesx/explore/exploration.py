@@ -172,6 +172,7 @@ class Exploration:
 
     def _fill(self) -> None:
         """Let waiting walkers hop, as many as there are free slots."""
+        self._grow()
         walkers, self._queue = self._queue[: self.bench.n_free], self._queue[self.bench.n_free :]
         if not len(walkers):
             return
@@ -182,6 +183,17 @@ class Exploration:
         self._move[walkers] = hops.move
         self.walkers = put_rows(self.walkers, walkers, replace(rows, n_hops=rows.n_hops + 1))
         self.bench.start(walkers, hops)
+
+    def _grow(self) -> None:
+        """Add walkers where the bench has become larger; not to a ladder, whose rungs are given out at the start."""
+        n_more = walkers_for(self.bench.n_slots) - len(self._move)
+        if n_more <= 0 or self.sizes.has_ladder:
+            return
+        first = len(self._move)
+        place = self.walkers.positions[:1].expand(n_more, -1, -1).clone()
+        self.walkers = cat_rows([self.walkers, self.parts.explorer.start(place)])
+        self._move = torch.cat([self._move, torch.full((n_more,), FIRST_QUENCH)])
+        self._queue = torch.cat([self._queue, torch.arange(first, first + n_more)])
 
     def _propose(self, rows: Walkers, walkers: Index, homeless: Mask, streams: Streams) -> Hops:
         """Return a seed for walkers without a minimum, a hop for the others."""
@@ -332,7 +344,7 @@ class Exploration:
         self._elapsed_before = float(saved["seconds"])
         self.walkers = unflatten(self.walkers, part("walkers/"))
         self.earnings = unflatten(self.earnings, part("earnings/"))
-        at_home = torch.ones(self.sizes.n_walkers, dtype=torch.bool)
+        at_home = torch.ones(len(self._move), dtype=torch.bool)
         at_home[self._queue] = at_home[self.bench.restore(saved)] = False
         self._forget(at_home.nonzero()[:, 0])
 
@@ -351,6 +363,11 @@ class _Verdict:
     def of(walker: Index, minima: Minima, known: Index) -> "_Verdict":
         nothing = torch.full_like(minima.energy, torch.nan)
         return _Verdict(walker=walker, minima=minima, known=known, lowest=nothing, log_product=nothing)
+
+
+def walkers_for(n_slots: int) -> int:
+    """Return how many walkers keep slots full: a quarter of them can be polished while the others are there."""
+    return n_slots + max(4, n_slots // 3)
 
 
 def local_bench(stages: Stages, sizes: Sizes, template: Float[Tensor, "N 3"]) -> LocalBench:

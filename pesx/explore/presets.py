@@ -1,6 +1,6 @@
 """Sensible settings: which parts suit a molecule, and which a cluster or a test surface in reduced units."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -43,8 +43,6 @@ from pesx.relax.davidson import HasProducts, lowest_modes
 from pesx.relax.model_hessian import ModelHessian
 from pesx.relax.modes import modes
 from pesx.relax.two_stage import molecular_stages, reduced_stages
-from pesx.state import Modes
-from pesx.typing import Positions
 from pesx.units import BOLTZMANN
 
 Method = Literal["mixed", "basin-hopping", "minima-hopping"]
@@ -135,11 +133,10 @@ def molecule_parts(
         ladder: See :class:`BasinHopping`.
     """
     topology = perceive(molecule)
-    metric = ModelHessian(molecule)
     archive = molecular_archive(molecule, mirror)
     moves, names = _molecular_moves(topology, archive, amides)
     parts = Parts(
-        stages=Stages(potential, Escape(), molecular_stages(metric), _modes_of(potential, molecule, metric)),
+        stages=molecule_stages(potential, molecule),
         explorer=choose_explorer(method, moves, MOLECULAR, ladder=ladder),
         moves=names,
         seeds=Conformers(_conformers(molecule, n_seeds, seed, amides), moves[0] or Displace()),
@@ -150,11 +147,27 @@ def molecule_parts(
     return parts, archive
 
 
-def _modes_of(potential: Potential, molecule: Molecule, guess: ModelHessian) -> Callable[[Positions], Modes]:
-    """Return the cheapest way to the index of a stationary point that the potential has."""
+def molecule_stages(potential: Potential, molecule: Molecule) -> Stages:
+    """Return what happens to the hops of a molecule with bonds."""
+    metric = ModelHessian(molecule)
     if isinstance(potential, HasProducts):
-        return partial(lowest_modes, potential, guess=guess, masses=molecule.masses)
-    return partial(modes, potential, masses=molecule.masses, tolerance=0.0)
+        # The cheapest way to the index of a stationary point that a potential can have.
+        modes_of = partial(lowest_modes, potential, guess=metric, masses=molecule.masses)
+    else:
+        modes_of = partial(modes, potential, masses=molecule.masses, tolerance=0.0)
+    return Stages(potential, Escape(), molecular_stages(metric), modes_of)
+
+
+def cluster_stages(potential: Potential) -> Stages:
+    """Return what happens to the hops of a cluster of atoms in reduced units."""
+    return Stages(potential, Escape(displacement=0.01), reduced_stages(500.0), partial(modes, potential, tolerance=0.0))
+
+
+def surface_stages(potential: Potential) -> Stages:
+    """Return what happens to the hops of an atom on the Müller-Brown surface."""
+    plane = torch.tensor([0, 1])
+    modes_of = partial(modes, potential, coordinates=plane, is_free=False, tolerance=0.0)
+    return Stages(potential, Escape(displacement=0.01), reduced_stages(2000.0), modes_of)
 
 
 def cluster_parts(
@@ -182,13 +195,12 @@ def cluster_parts(
         moves.insert(1, Resite(_PAIR_DISTANCE))
         names.insert(1, "resite")
     return _reduced_parts(
-        potential,
+        cluster_stages(potential),
         cluster_archive(molecule, mirror),
         cluster_sieve(energy_window),
         explorer=choose_explorer(method, moves, REDUCED, ladder=ladder),
         names=tuple(names),
         seeds=RandomSphere(molecule.n_atoms, _PAIR_DISTANCE),
-        modes_of=partial(modes, potential, tolerance=0.0),
     )
 
 
@@ -201,32 +213,27 @@ def surface_parts(potential: Potential, *, method: Method = "mixed") -> tuple[Pa
     """
     # The surface is some hundred units deep, a thousand times a molecule's; so are the temperatures.
     scales = Scales(20.0, 20.0, (2.0, 200.0), 50.0, (5.0, 500.0))
-    plane = torch.tensor([0, 1])
     return _reduced_parts(
-        potential,
+        surface_stages(potential),
         surface_archive(),
         surface_sieve(),
         explorer=choose_explorer(method, [Displace(0.8), None], scales),
         names=("displace", "escape"),
         seeds=RandomSphere(1),
-        modes_of=partial(modes, potential, coordinates=plane, is_free=False, tolerance=0.0),
-        stiffness=2000.0,
     )
 
 
 def _reduced_parts(
-    potential: Potential,
+    stages: Stages,
     archive: MinimaArchive,
     sieve: Sieve,
     *,
     explorer: Explorer,
     names: tuple[str, ...],
     seeds: RandomSphere,
-    modes_of: Callable[[Positions], Modes],
-    stiffness: float = 500.0,
 ) -> tuple[Parts, MinimaArchive]:
     parts = Parts(
-        stages=Stages(potential, Escape(displacement=0.01), reduced_stages(stiffness), modes_of),
+        stages=stages,
         explorer=explorer,
         moves=names,
         seeds=seeds,
