@@ -189,8 +189,11 @@ def _label(commands: "Commands[Parser]") -> Parser:
     parser.add_argument("--force-limit", type=float, metavar="F", help="with --frames: largest force, eV/angstrom (30)")
     parser.add_argument("--energies-only", action="store_true", help="with --frames: store energies without forces")
     parser.add_argument("--out", required=True, metavar="LABELS.db", help="file of the labels")
-    parser.add_argument("--workers", type=whole, default=1, metavar="N", help="worker processes (1)")
+    parser.add_argument(
+        "--workers", type=whole, metavar="N", help="worker processes (1); with --ray, workers (one for each core)"
+    )
     parser.add_argument("--threads", type=whole, default=1, metavar="N", help="threads of each worker (1)")
+    parser.add_argument("--ray", metavar="auto|HOST:PORT", help="spread the work over a Ray cluster (this machine)")
     return parser
 
 

@@ -15,7 +15,7 @@ _ANSWER = 10.0
 
 
 class Cluster:
-    """A connection to Ray; closed after use.
+    """A connection to Ray, the one that this process has, or else one to an address; closed after use.
 
     Args:
         address: :data:`AUTO`, or host and port of a cluster.
@@ -33,6 +33,10 @@ class Cluster:
         except ImportError as error:
             raise MissingExtraError("ray", "distributed") from error
         self.ray: Any = ray
+        # Whoever is connected already, in a notebook say, stays so.
+        self._is_own = not ray.is_initialized()
+        if not self._is_own:
+            return
         if address != AUTO:
             _require_answer(address)
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -56,7 +60,8 @@ class Cluster:
 
     def close(self) -> None:
         """Let go of the cluster; one that was started here ends."""
-        self.ray.shutdown()
+        if self._is_own:
+            self.ray.shutdown()
 
     def __enter__(self) -> Self:
         return self

@@ -9,12 +9,14 @@ from itertools import chain
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pesx.errors import ConfigError, EngineError, InputError, MissingExtraError, MoleculeError
 
 T = TypeVar("T")
 R = TypeVar("R")
+Task = TypeVar("Task", contravariant=True)
+Result = TypeVar("Result", covariant=True)
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -55,8 +57,12 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class _WrongCall:
-    """What only the caller can put right, on its way to the parent."""
+class WrongCall:
+    """What only the caller can put right, on its way there.
+
+    Attributes:
+        message: For people.
+    """
 
     message: str
 
@@ -83,16 +89,19 @@ def _serve(connection: Connection, setup: Callable[[], Callable[[Any], Any]]) ->
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         connection.send(_READY)
         while True:
-            task = connection.recv()
-            try:
-                result = work(task)
-            except (EngineError, MoleculeError) as error:
-                result = Refused(_one_line(str(error)))
-            except (InputError, MissingExtraError) as error:
-                result = _WrongCall(str(error))
-            except Exception as error:
-                result = Failed(_one_line(f"{type(error).__name__}: {error}"))
-            connection.send(result)
+            connection.send(answer(work, connection.recv()))
+
+
+def answer(work: Callable[[Any], Any], task: Any) -> Any:
+    """Return the result of a task, or why there is none: :class:`Refused`, :class:`WrongCall` or :class:`Failed`."""
+    try:
+        return work(task)
+    except (EngineError, MoleculeError) as error:
+        return Refused(_one_line(str(error)))
+    except (InputError, MissingExtraError) as error:
+        return WrongCall(str(error))
+    except Exception as error:
+        return Failed(_one_line(f"{type(error).__name__}: {error}"))
 
 
 def _one_line(text: str) -> str:
@@ -105,6 +114,18 @@ class _Worker:
     connection: "Connection[Any, Any]"
     is_ready: bool = False
     index: int | None = None
+
+
+class Pool(Protocol[Task, Result]):
+    """Turns tasks into results, several at a time."""
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[int, Result | Refused | Failed]]:
+        """Do the tasks; yield (number of the task, result) as they are completed; see :meth:`WorkPool.run`."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
 
 
 class WorkPool(Generic[T, R]):
@@ -191,7 +212,7 @@ class WorkPool(Generic[T, R]):
             self._failed_starts = 0
         elif worker.index is not None:
             index, worker.index = worker.index, None
-            if isinstance(message, _WrongCall):
+            if isinstance(message, WrongCall):
                 raise InputError(message.message)
             yield index, message
 
@@ -233,4 +254,4 @@ class WorkPool(Generic[T, R]):
         self.close()
 
 
-__all__ = ["Failed", "Refused", "WorkPool"]
+__all__ = ["Failed", "Pool", "Refused", "WorkPool", "WrongCall", "answer"]

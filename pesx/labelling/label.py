@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from pesx.engines.engine import Engine
 from pesx.engines.make import make_engine
-from pesx.engines.workers import Failed, Refused, WorkPool
+from pesx.engines.workers import Failed, Pool, Refused, WorkPool
 from pesx.errors import ConfigError, InputError, MoleculeError
 from pesx.labelling.given import GivenFrame, given_frames
 from pesx.labelling.plan import Plan
@@ -80,7 +81,13 @@ class Labelled:
 
 
 def label(
-    plan: Plan, out: str | Path, *, n_workers: int = 1, n_threads: int = 1, console: Console | None = None
+    plan: Plan,
+    out: str | Path,
+    *,
+    n_workers: int = 1,
+    n_threads: int = 1,
+    console: Console | None = None,
+    pool: Callable[..., Pool[Any, Any]] = WorkPool,
 ) -> Labelled:
     """Label the structures of a plan, or go on with a run that was interrupted.
 
@@ -90,6 +97,7 @@ def label(
         n_workers: Worker processes.
         n_threads: Threads of each worker.
         console: Where progress is shown; none if not given.
+        pool: What makes the pool of workers; called as :class:`~pesx.engines.workers.WorkPool` is.
 
     Raises:
         InputError: The file exists and was made from another plan, or the engine or the model cannot have a molecule.
@@ -106,7 +114,7 @@ def label(
         molecules = {task.molecule for task in tasks}
         known = check_model(plan.model, ((one.numbers, one.charge, one.multiplicity) for one in molecules))
         plan_text += f" model {known}"
-    how = _How(n_workers, n_threads, plan.energies_only, console)
+    how = _How(n_workers, n_threads, plan.energies_only, console, pool)
     return _run(tasks, engine, out, plan_text=plan_text, how=how)
 
 
@@ -120,6 +128,7 @@ def label_geometries(
     force_limit: float = 30.0,
     energies_only: bool = False,
     console: Console | None = None,
+    pool: Callable[..., Pool[Any, Any]] = WorkPool,
 ) -> Labelled:
     """Label the structures of a file, such as the minima of a search.
 
@@ -133,6 +142,7 @@ def label_geometries(
         force_limit: Structures with a force norm above this are not kept as labels, eV/angstrom.
         energies_only: Whether to store energies without forces, which some engines then need not compute.
         console: Where progress is shown; none if not given.
+        pool: What makes the pool of workers; called as :class:`~pesx.engines.workers.WorkPool` is.
 
     Raises:
         InputError: The file cannot be read, or the engine cannot have a structure in it.
@@ -141,7 +151,8 @@ def label_geometries(
         raise ConfigError(f"Expected a force limit above 0 eV/angstrom, came {force_limit}. Give a positive number.")
     tasks = _given_tasks(geometries, None if energies_only else force_limit)
     plan_text = f"structures of {Path(geometries).name}, {len(tasks)} tasks, force limit {force_limit:g}"
-    return _run(tasks, engine, out, plan_text=plan_text, how=_How(n_workers, n_threads, energies_only, console))
+    how = _How(n_workers, n_threads, energies_only, console, pool)
+    return _run(tasks, engine, out, plan_text=plan_text, how=how)
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,7 @@ class _How:
     n_threads: int
     energies_only: bool
     console: Console | None
+    pool: Callable[..., Pool[Any, Any]]
 
     def environment(self) -> dict[str, str]:
         """Return what gives every worker its threads; one is the rule of a pool."""
@@ -237,10 +249,10 @@ def _work(
     columns = (TextColumn("labels"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     unfinished = []
     environment = dict(engine.environment()) | how.environment()
-    pool: WorkPool[Task, tuple[list[Frame], float]]
+    pool: Pool[Task, tuple[list[Frame], float]]
     with (
         Progress(*columns, console=how.console, disable=how.console is None) as progress,
-        WorkPool(partial(_timed, engine), n_workers=how.n_workers, environment=environment) as pool,
+        how.pool(partial(_timed, engine), n_workers=how.n_workers, environment=environment) as pool,
     ):
         bar = progress.add_task("labels", total=n_all, completed=n_all - len(tasks))
         for index, result in pool.run(tasks):

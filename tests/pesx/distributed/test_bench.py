@@ -69,9 +69,13 @@ class Broken:
 @pytest.mark.slow
 def test_workers_that_cannot_start_end_the_run_with_their_reason(cluster: Cluster) -> None:
     bench = RayBench(cluster, Broken(), n_slots=2, n_workers=2)
-    with pytest.raises(EngineError, match="no such thing here"):
+
+    def go_on() -> None:
         for _ in range(200):
             bench.advance()
+
+    with pytest.raises(EngineError, match="no such thing here"):
+        go_on()
 
 
 class Sleeper:
