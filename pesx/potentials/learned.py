@@ -4,11 +4,12 @@ import copy
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from pesx.errors import ConfigError, ContractError
+from pesx.memory import halving
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates
 from pesx.state import Evaluation
@@ -17,6 +18,8 @@ from pesx.typing import Energies, Float, Int, Mask, Positions, Tensor
 
 if TYPE_CHECKING:
     from pesx.so3krates.fused.force_field import FusedSo3krates
+
+R = TypeVar("R")
 
 
 class LearnedPotential:
@@ -34,7 +37,8 @@ class LearnedPotential:
         level: Which level of theory of the model.
         charge: Total charge, e.
         multiplicity: 2S+1.
-        max_pairs_per_chunk: Pairs of atoms treated at once; bounds the memory. On a CPU a chunk should fit its cache.
+        max_pairs_per_chunk: Pairs of atoms treated at once; bounds the memory. On a CPU a chunk should fit its cache. A chunk
+            that does not fit the memory is halved, and so are all after it.
         n_threads: Chunks treated at the same time on a CPU; None for as many as torch may use threads.
         tabulated: Whether energies and forces come from compiled kernels with tabulated radial filters where the network runs
             on a CPU and its filters are not too steep for tables; forces differ by 1e-7 of the largest. Hessians are always
@@ -81,9 +85,7 @@ class LearnedPotential:
         fused = self._kernels(positions.dtype)
         if not fused:
             self._copy(positions.dtype)
-        chunks = self._chunks(positions, self._rows)
-        work = partial(self._evaluate_fused, fused) if fused else self._evaluate
-        parts = run_all(work, chunks, n_threads=self._n_threads)
+        parts = self._in_chunks(partial(self._evaluate_fused, fused) if fused else self._evaluate, positions)
         return Evaluation(torch.cat([energy for energy, _ in parts]), torch.cat([forces for _, forces in parts]))
 
     def uncertainty(self, positions: Positions, relative_to: Positions | None = None) -> Energies:
@@ -106,8 +108,9 @@ class LearnedPotential:
     def _readout_features(self, positions: Positions) -> Float[Tensor, "B F"]:
         self._check(positions)
         self._copy(positions.dtype)
-        chunks = self._chunks(positions, self._rows) if len(positions) else [positions]
-        return torch.cat(run_all(self._features_of, chunks, n_threads=self._n_threads))
+        return torch.cat(
+            self._in_chunks(self._features_of, positions) if len(positions) else [self._features_of(positions)]
+        )
 
     def _features_of(self, positions: Positions) -> Float[Tensor, "B F"]:
         model = self._copy(positions.dtype)
@@ -129,8 +132,7 @@ class LearnedPotential:
         if len(positions) == 0:
             return positions.new_empty(0, n, n)
         self._copy(positions.dtype)
-        chunks = self._chunks(positions, max(1, self._rows // HESSIAN_SHARE))
-        parts = run_all(self._second_derivatives, chunks, n_threads=self._n_threads)
+        parts = self._in_chunks(self._second_derivatives, positions, share=HESSIAN_SHARE)
         return torch.cat(parts).to(positions.device)
 
     def hessian_products(self, positions: Positions) -> Callable[[Positions], Positions]:
@@ -152,6 +154,20 @@ class LearnedPotential:
             return torch.cat(products) if products else torch.empty_like(directions)
 
         return multiply
+
+    def _in_chunks(self, work: Callable[[Positions], R], positions: Positions, *, share: int = 1) -> list[R]:
+        """Do some work on a batch chunk by chunk; chunks that do not fit the memory are halved, from then on."""
+
+        def attempt(most_rows: int) -> list[R]:
+            chunks = self._chunks(positions, max(1, most_rows // share))
+            return run_all(work, chunks, n_threads=self._n_threads)
+
+        # More rows than there are would have to be halved in vain.
+        most = min(self._rows, share * len(positions))
+        parts, fits = halving(attempt, most)
+        if fits < most:
+            self._rows = fits
+        return parts
 
     def _chunks(self, positions: Positions, most_rows: int) -> list[Positions]:
         """Cut a batch into equal parts of at most so many rows, a whole number of them for each thread."""

@@ -13,8 +13,8 @@ from pesx.errors import EngineError, InputError
 from pesx.labelling.store import LabelStore
 
 pytest.importorskip("ray")
-from pesx.distributed.cluster import Cluster  # noqa: E402
-from pesx.distributed.pool import RayPool  # noqa: E402
+from pesx.distributed.cluster import Cluster
+from pesx.distributed.pool import RayPool
 
 pytestmark = pytest.mark.slow
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from ase.build import molecule
@@ -223,3 +226,31 @@ def test_a_level_that_was_not_calibrated_says_so():
     LearnedPotential(both, NUMBERS, level=1).uncertainty(geometries(1))
     with pytest.raises(ConfigError, match="'gfn2' is calibrated, came one that is so at 'pbe' only"):
         LearnedPotential(both, NUMBERS).uncertainty(geometries(1))
+
+
+CAPPED = """
+import resource, sys, torch
+from pesx.potentials.learned import LearnedPotential
+from pesx.so3krates.model import So3krates, So3kratesSettings
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+model = So3krates(So3kratesSettings(elements=(1,), features=16, n_heads=2, degrees=(1, 2), n_radial=8))
+positions = torch.randn(4096, 12, 3, generator=torch.Generator().manual_seed(1)) * 2.0
+numbers = torch.ones(12, dtype=torch.long)
+small = LearnedPotential(model, numbers, tabulated=False, n_threads=1)
+large = LearnedPotential(model, numbers, tabulated=False, n_threads=1, max_pairs_per_chunk=10**9)
+expected = small(positions)
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + 200 * 2**20,) * 2)
+found = large(positions)
+assert torch.equal(found.energy, expected.energy) and torch.equal(found.forces, expected.forces)
+print(large._rows)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory as Linux has them")
+def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does():
+    done = subprocess.run([sys.executable, "-c", CAPPED], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert 1 <= int(done.stdout) <= 2048

@@ -1,0 +1,49 @@
+"""Work that does not fit the memory is done in smaller parts."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+R = TypeVar("R")
+
+_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
+"""What torch says of it on a CPU, where it has no exception of its own for it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception says that memory is too small."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in _WORDS)
+
+
+def halving(work: Callable[[int], R], size: int) -> tuple[R, int]:
+    """Do some work in parts of a size, or of half that size, and so on, until they fit the memory.
+
+    Args:
+        work: Does all of it in parts of the given size.
+        size: To begin with.
+
+    Returns:
+        The result, and the size that fits.
+
+    Raises:
+        MemoryError: Not even parts of size 1 fit.
+    """
+    while True:
+        try:
+            return work(size), size
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            told = str(error)
+        # Only here: what the exception holds on to has been let go.
+        if size == 1:
+            raise MemoryError(f"Expected memory for one replica at least; there is none. {told}")
+        size //= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+__all__ = ["halving", "is_out_of_memory"]
