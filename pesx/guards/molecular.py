@@ -84,15 +84,23 @@ class MolecularGuard:
         written in the order that comes first in the alphabet.
         """
         topology = self._topology
-        signs = self._signed(positions).cpu()
-        amides = self._classes(positions, topology.amides).cpu()
-        doubles = self._classes(positions, topology.double_bonds).cpu()
-        keys = []
-        for sign, amide, double in zip(signs.tolist(), amides, doubles.tolist(), strict=True):
-            centres = "".join(_letter(own, value) for own, value in zip(topology.letters, sign, strict=True))
-            key = centres + "|" + min(_spell(order) for order in amide[self._amide_orders].tolist())
-            keys.append(key + ("|" + _spell(double) if double else ""))
-        return keys
+        signs = self._signed(positions)
+        # A value that is not finite has no handedness either.
+        signs = torch.where(signs.abs() >= DEAD_ZONE, signs.sign(), 0.0).nan_to_num().long()
+        parts = signs, self._classes(positions, topology.amides), self._classes(positions, topology.double_bonds)
+        # Many structures have the same chemistry: it is spelt once.
+        codes, which = torch.unique(torch.cat(parts, dim=1).cpu(), dim=0, return_inverse=True)
+        spelt = [self._spelt(code) for code in codes]
+        return [spelt[place] for place in which.tolist()]
+
+    def _spelt(self, code: Int[Tensor, "K"]) -> str:
+        """Return the key of the signs of centres, the classes of amides and those of double bonds."""
+        letters = self._topology.letters
+        first, last = len(letters), len(letters) + len(self._topology.amides)
+        signs, amides, doubles = code[:first], code[first:last], code[last:]
+        centres = "".join(_letter(own, sign) for own, sign in zip(letters, signs.tolist(), strict=True))
+        key = centres + "|" + min(_spell(order) for order in amides[self._amide_orders].tolist())
+        return key + ("|" + _spell(doubles.tolist()) if len(doubles) else "")
 
     def _ratios(self, positions: Positions) -> Float[Tensor, "B N N"]:
         """Return distances over sums of covalent radii."""
@@ -129,10 +137,8 @@ def is_connected(is_near: Bool[Tensor, "B N N"]) -> Mask:
     return (reached > 0).flatten(1).all(dim=1)
 
 
-def _letter(own: str, value: float) -> str:
-    if not abs(value) >= DEAD_ZONE:  # so that NaN has none either
-        return "?"
-    return own if value > 0 else _OTHER_LETTER[own]
+def _letter(own: str, sign: int) -> str:
+    return {1: own, 0: "?", -1: _OTHER_LETTER[own]}[sign]
 
 
 def _spell(classes: list[int]) -> str:

@@ -1,7 +1,7 @@
 """The distinct minima found so far, each stored once.
 
-A candidate is compared in stages, each a cheap filter for the next: its chemistry key, its energy, its fingerprint, and
-only then the exact distance.
+A candidate is compared in stages, each a cheap filter for the next: its chemistry key, its energy, a digest of its
+fingerprint, the fingerprint, and only then the exact distance.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,9 @@ from pesx.typing import Energies, Float, Index, Int, Positions, Tensor
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _FIRST_CAPACITY = 64
+_DIGEST = 16
+"""Numbers in the digest of a fingerprint."""
+
 _PAIRS_PER_FILTER = 65_536  # bounds the memory of the fingerprint filter when an energy window is wide
 _ROUNDING = 1 + 1e-9
 _PAIRS_PER_CALL = 16_384  # bounds the memory of one call of the exact distance
@@ -201,7 +204,10 @@ class MinimaArchive:
             same = self._column("code")[stored] == batch.code[rows]
             rows, stored = rows[same], stored[same]
             if rows.size:
-                gap = _gap(self._column("fingerprint")[stored], batch.fingerprint[rows])
+                n_entries = batch.fingerprint.shape[1]
+                least = _gap(self._column("digest")[stored], batch.digest[rows], n_entries)
+                rows, stored = rows[least <= bound], stored[least <= bound]
+                gap = _gap(self._column("fingerprint")[stored], batch.fingerprint[rows], n_entries)
                 near = gap <= bound
                 pieces.append((rows[near], stored[near], gap[near]))
         rows, stored, gap = (np.concatenate(column) for column in zip(*pieces, strict=True))
@@ -238,7 +244,7 @@ class MinimaArchive:
                     & (batch.code[row + 1 :] == batch.code[row])
                 )
             )
-            gap = _gap(batch.fingerprint[later], batch.fingerprint[row])
+            gap = _gap(batch.fingerprint[later], batch.fingerprint[row], batch.fingerprint.shape[1])
             later, gap = later[gap <= bound], gap[gap <= bound]
             if later.size:
                 leader = np.full(later.shape, row)
@@ -253,6 +259,7 @@ class MinimaArchive:
             "energy": batch.energy[rows],
             "positions": batch.positions.numpy()[rows],
             "fingerprint": batch.fingerprint[rows],
+            "digest": batch.digest[rows],
             "code": batch.code[rows],
             "visits": np.zeros(len(rows), dtype=np.int64),
         }
@@ -300,6 +307,7 @@ class _Batch:
         self.fingerprint: Array = (
             identity.fingerprint(self.positions).to(torch.float64).numpy() if self.rows.size else np.empty((0, 0))
         )
+        self.digest: Array = _digest(self.fingerprint)
 
 
 def _fingerprint_bound(batch: _Batch, distance_tolerance: float) -> float:
@@ -312,10 +320,24 @@ def _fingerprint_bound(batch: _Batch, distance_tolerance: float) -> float:
     return float(np.sqrt(2 * n_atoms / (n_atoms - 1))) * distance_tolerance * _ROUNDING
 
 
-def _gap(a: Array, b: Array) -> Array:
-    """Return the root mean square difference of fingerprints, angstrom."""
+def _digest(fingerprint: Array) -> Array:
+    """Return sums over stretches of a fingerprint, over the root of their lengths.
+
+    That is a projection onto orthonormal directions: digests never differ by more than the fingerprints.
+    """
+    n_entries = fingerprint.shape[1]
+    if n_entries <= _DIGEST:
+        return fingerprint
+    starts = np.linspace(0, n_entries, _DIGEST, endpoint=False, dtype=np.int64)
+    lengths = np.diff(np.append(starts, n_entries))
+    out: Array = np.add.reduceat(fingerprint, starts, axis=1) / np.sqrt(lengths)
+    return out
+
+
+def _gap(a: Array, b: Array, n_entries: int) -> Array:
+    """Return the root mean square difference over the entries of fingerprints, angstrom; for digests, a lower bound of it."""
     difference = a - b
-    out: Array = np.sqrt(np.einsum("pf,pf->p", difference, difference) / max(difference.shape[1], 1))
+    out: Array = np.sqrt(np.einsum("pf,pf->p", difference, difference) / max(n_entries, 1))
     return out
 
 

@@ -7,7 +7,7 @@ import torch
 from pesx.errors import InputError
 from pesx.identity.cluster import ClusterIdentity
 from pesx.identity.molecular import MolecularIdentity
-from pesx.landscape.archive import MinimaArchive
+from pesx.landscape.archive import MinimaArchive, _digest, _gap
 from pesx.molecule import Molecule
 from pesx.outcome import Outcome
 from pesx.protocols import Identity
@@ -299,3 +299,12 @@ def test_a_quench_costs_little_against_many_minima():
     # Some 15 microseconds on one core; the bound allows for a slow and busy machine.
     assert (time.thread_time() - start) / picks.size < 100e-6
     assert len(found) == 1500
+
+
+@pytest.mark.parametrize("n_entries", [1, 16, 17, 861])
+def test_digests_differ_by_no_more_than_fingerprints(n_entries: int) -> None:
+    a, b = np.random.default_rng(2).normal(size=(2, 50, n_entries))
+    least = _gap(_digest(a), _digest(b), n_entries)
+    assert (least <= _gap(a, b, n_entries) * (1 + 1e-12)).all()
+    shifted = a + 0.3  # what moves all entries alike is seen in full
+    assert _gap(_digest(a), _digest(shifted), n_entries) == pytest.approx(0.3)
