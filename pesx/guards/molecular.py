@@ -1,5 +1,6 @@
 """Whether a structure still is the molecule of the input: bonds, fragments, handedness, amides."""
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import torch
@@ -89,18 +90,18 @@ class MolecularGuard:
         signs = torch.where(signs.abs() >= DEAD_ZONE, signs.sign(), 0.0).nan_to_num().long()
         parts = signs, self._classes(positions, topology.amides), self._classes(positions, topology.double_bonds)
         # Many structures have the same chemistry: it is spelt once.
-        codes, which = torch.unique(torch.cat(parts, dim=1).cpu(), dim=0, return_inverse=True)
-        spelt = [self._spelt(code) for code in codes]
-        return [spelt[place] for place in which.tolist()]
+        codes = [tuple(code) for code in torch.cat(parts, dim=1).tolist()]
+        spelt = {code: self._spelt(code) for code in set(codes)}
+        return [spelt[code] for code in codes]
 
-    def _spelt(self, code: Int[Tensor, "K"]) -> str:
+    def _spelt(self, code: tuple[int, ...]) -> str:
         """Return the key of the signs of centres, the classes of amides and those of double bonds."""
         letters = self._topology.letters
         first, last = len(letters), len(letters) + len(self._topology.amides)
         signs, amides, doubles = code[:first], code[first:last], code[last:]
-        centres = "".join(_letter(own, sign) for own, sign in zip(letters, signs.tolist(), strict=True))
-        key = centres + "|" + min(_spell(order) for order in amides[self._amide_orders].tolist())
-        return key + ("|" + _spell(doubles.tolist()) if len(doubles) else "")
+        centres = "".join(_letter(own, sign) for own, sign in zip(letters, signs, strict=True))
+        key = centres + "|" + min(_spell(amides[place] for place in order) for order in self._amide_orders.tolist())
+        return key + ("|" + _spell(doubles) if doubles else "")
 
     def _ratios(self, positions: Positions) -> Float[Tensor, "B N N"]:
         """Return distances over sums of covalent radii."""
@@ -141,7 +142,7 @@ def _letter(own: str, sign: int) -> str:
     return {1: own, 0: "?", -1: _OTHER_LETTER[own]}[sign]
 
 
-def _spell(classes: list[int]) -> str:
+def _spell(classes: Iterable[int]) -> str:
     return "".join(_AMIDE_LETTERS[value] for value in classes)
 
 
