@@ -2,8 +2,6 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +12,10 @@ from rich.table import Table
 from pesx.analysis.novelty import read_new
 from pesx.cli.streams import clean_stdout, put, say
 from pesx.engines.make import make_engine
-from pesx.errors import ConfigError, PesxError
+from pesx.errors import ConfigError
 from pesx.landscape.records import StoredMinima
 from pesx.landscape.store import RunStore
-from pesx.registry import make_potential
-from pesx.relax.modes import Hessian, hessian
 from pesx.settings import read_settings
-from pesx.typing import Positions
 from pesx.verification.relaxation import Relaxation
 from pesx.verification.verify import Summary, open_minima, summarise, verify
 
@@ -48,7 +43,6 @@ def run(arguments: Namespace) -> int:
                 settings=settings,
                 mirror=mirror,
                 n_workers=arguments.workers,
-                hessians=_hessians_of(store, folder),
                 on_done=lambda _: progress.advance(bar),
             )
         verified = store.verifications()
@@ -61,21 +55,6 @@ def run(arguments: Namespace) -> int:
     else:
         put(_text(summary))
     return 1 if failures and not summary.all_atoms.total else 0
-
-
-def _hessians_of(store: RunStore, folder: Path) -> Callable[[Positions], Hessian] | None:
-    """Return the second derivatives of the learned potential of a run; None where it has none, or it is not there any more."""
-    settings = read_settings(folder)
-    if settings.potential != "so3krates":
-        return None
-    try:
-        potential, source = make_potential(settings.potential, store.molecule, model=settings.model)
-    except PesxError:
-        return None
-    if source.digest != store.meta.get("model"):
-        return None
-    # Differences of forces: those of a learned potential are much cheaper than its own second derivatives.
-    return partial(hessian, lambda positions: potential(positions))
 
 
 def chosen(arguments: Namespace, minima: StoredMinima, folder: Path) -> list[int]:

@@ -19,7 +19,6 @@ from pesx.landscape.rows import molecule_from_text, molecule_to_text
 from pesx.molecule import Molecule
 from pesx.outcome import Outcome
 from pesx.relax.model_hessian import ModelHessian
-from pesx.relax.modes import Hessian
 from pesx.relax.preconditioned import PreconditionedLbfgs
 from pesx.relax.quench import Convergence, quench
 from pesx.state import Evaluation
@@ -62,13 +61,7 @@ class Relaxed:
 
 
 def relax_each(
-    molecule: Molecule,
-    starts: Positions,
-    engine: Engine,
-    *,
-    settings: Relaxation,
-    n_workers: int = 1,
-    hessians: Callable[[Positions], Hessian] | None = None,
+    molecule: Molecule, starts: Positions, engine: Engine, *, settings: Relaxation, n_workers: int = 1
 ) -> Iterator[tuple[int, Relaxed | Failed]]:
     """Yield (row, where it ended) of each structure as soon as it is there, or why it has no end this time.
 
@@ -78,47 +71,26 @@ def relax_each(
         engine: What relaxes them.
         settings: When a relaxation is done.
         n_workers: Processes, one thread each.
-        hessians: Second derivatives by a cheaper potential, with which a relaxation that ends near its start takes a few calls
-            of the engine; None for a guess from bonds and angles.
 
     Raises:
         InputError: The engine cannot have this molecule, or its program is not installed.
         EngineError: Workers die before they can begin.
     """
     setup = partial(_relaxer, engine, molecule_to_text(molecule), settings)
-    tasks = ((start.numpy(), _curvature(start, hessians)) for start in starts.detach().cpu().double())
-    pool: WorkPool[_Task, Relaxed] = WorkPool(setup, n_workers=n_workers, environment=engine.environment())
+    tasks = (start.numpy() for start in starts.detach().cpu().double())
+    pool: WorkPool[FloatArray, Relaxed] = WorkPool(setup, n_workers=n_workers, environment=engine.environment())
     with pool:
         for row, result in pool.run(tasks):
             yield row, Failed(result.reason) if isinstance(result, Refused) else result
 
 
-_Task = tuple[FloatArray, FloatArray | None]
-"""Where a relaxation starts, and the curvature that is known there."""
-
-_SOFTEST = 0.02
-"""Least curvature of a step, eV/angstrom^2: softer modes are where potentials differ most."""
-
-
-def _curvature(start: Positions, hessians: Callable[[Positions], Hessian] | None) -> FloatArray | None:
-    """Return the Hessian with all its eigenvalues made positive, as a guess for another potential."""
-    if hessians is None:
-        return None
-    values, vectors = torch.linalg.eigh(hessians(start[None])[0].double())
-    out: FloatArray = ((vectors * values.abs().clamp(min=_SOFTEST)) @ vectors.mT).numpy()
-    return out
-
-
-def _relaxer(engine: Engine, molecule_text: str, settings: Relaxation) -> Callable[[_Task], Relaxed]:
+def _relaxer(engine: Engine, molecule_text: str, settings: Relaxation) -> Callable[[FloatArray], Relaxed]:
     """Return what relaxes one structure; called in every worker."""
     molecule = molecule_from_text(molecule_text)
-    bonds_and_angles = ModelHessian(molecule)
+    stepper = PreconditionedLbfgs(ModelHessian(molecule))
     convergence = Convergence(fmax=settings.fmax, max_steps=settings.max_steps)
 
-    def relax(task: _Task) -> Relaxed:
-        start, curvature = task
-        guess = None if curvature is None else torch.from_numpy(curvature)[None]
-        stepper = PreconditionedLbfgs(bonds_and_angles if guess is None else lambda _: guess)
+    def relax(start: FloatArray) -> Relaxed:
         surface = _Surface(engine, molecule)
         # An engine call costs far more than a look at the forces.
         end = quench(stepper, surface, torch.from_numpy(start)[None], convergence=convergence, check_every=1)

@@ -12,8 +12,6 @@ from pesx.identity.molecular import Mirror
 from pesx.landscape.records import Array, Verifications
 from pesx.landscape.store import RunStore
 from pesx.outcome import Outcome
-from pesx.relax.modes import Hessian
-from pesx.typing import Positions
 from pesx.verification.compare import Comparison, relative_error, rows_of, stayed
 from pesx.verification.proportions import Proportion
 from pesx.verification.relaxation import Relaxation, relax_each
@@ -36,7 +34,6 @@ def verify(
     settings: Relaxation | None = None,
     mirror: Mirror = "distinct",
     n_workers: int = 1,
-    hessians: Callable[[Positions], Hessian] | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> dict[int, str]:
     """Relax minima of a run with an engine, and store each as soon as it is done.
@@ -48,7 +45,6 @@ def verify(
         settings: When a relaxation is done; None for the defaults.
         mirror: Whether mirror images are the same minimum in this run.
         n_workers: Processes, one thread each.
-        hessians: See :func:`~pesx.verification.relaxation.relax_each`.
         on_done: Called with the number of each minimum that is done or has failed.
 
     Returns:
@@ -60,9 +56,7 @@ def verify(
     starts = store.minima().positions[list(numbers)]
     comparison = Comparison(store.molecule, mirror)
     failures: dict[int, str] = {}
-    results = relax_each(
-        store.molecule, starts, engine, settings=settings or Relaxation(), n_workers=n_workers, hessians=hessians
-    )
+    results = relax_each(store.molecule, starts, engine, settings=settings or Relaxation(), n_workers=n_workers)
     for row, result in results:
         number = numbers[row]
         if isinstance(result, Failed):

@@ -1,5 +1,3 @@
-from contextlib import closing
-
 import pytest
 import torch
 
@@ -9,8 +7,6 @@ from pesx.engines.make import make_engine
 from pesx.engines.workers import Failed
 from pesx.errors import ConfigError, InputError
 from pesx.outcome import Outcome
-from pesx.potentials.ase import AsePotential
-from pesx.relax.modes import hessian
 from pesx.verification.relaxation import Relaxation, relax_each
 
 _MODULE = """
@@ -76,19 +72,3 @@ def test_a_wrong_call_ends_at_once(peroxides):
 def test_settings_out_of_range(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         Relaxation(**settings)
-
-
-def test_hessians_lead_to_the_same_minimum_in_fewer_calls(peroxides):
-    molecule, starts = peroxides
-    engine, tight = XtbEngine(), Relaxation(fmax=1e-3)
-    potential = AsePotential(engine, molecule.numbers)
-    near = dict(relax_each(molecule, starts[:1], engine, settings=Relaxation(fmax=0.05)))[0].positions
-    rows = torch.from_numpy(near)[None]
-    plain = dict(relax_each(molecule, rows, engine, settings=tight))[0]
-    with closing(potential):
-        led = dict(
-            relax_each(molecule, rows, engine, settings=tight, hessians=lambda places: hessian(potential, places))
-        )[0]
-    assert led.outcome == Outcome.CONVERGED
-    assert led.energy == pytest.approx(plain.energy, abs=1e-5)
-    assert led.n_evaluations < plain.n_evaluations
