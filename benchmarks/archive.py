@@ -2,8 +2,8 @@
 
     python benchmarks/archive.py
 
-The minima are synthetic: random torsions of Ac-Ala3-NHMe, energies even over 20 kcal/mol. Half of the candidates are minima of the
-archive moved by as much as a rough quench leaves open, half are new. Looked up are both rough ends and polished ones.
+The minima are synthetic: random torsions of Ac-Ala3-NHMe, energies even over 20 kcal/mol. Half of the candidates are minima
+of the archive moved by as much as a rough quench leaves open, half are new. Looked up are both rough ends and polished ones.
 """
 
 import argparse

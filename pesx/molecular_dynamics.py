@@ -11,6 +11,7 @@ import torch
 
 from pesx.chemistry.read import read_molecule
 from pesx.config import from_table, read_toml, to_table, to_toml
+from pesx.distributed.potential import potential_on
 from pesx.dynamics.checkpoint import FILE_NAME as CHECKPOINT
 from pesx.dynamics.checkpoint import Checkpoint
 from pesx.dynamics.folder import Lock, files_of, require_empty
@@ -29,7 +30,7 @@ from pesx.molecule import Molecule
 from pesx.monitors.cause import FAILURES, Cause
 from pesx.monitors.monitors import Monitors
 from pesx.protocols import Potential
-from pesx.registry import REDUCED, Source, choose_device, make_potential, own_faults
+from pesx.registry import REDUCED, Source, choose_device, own_faults
 from pesx.settings import write_whole
 from pesx.streams import Streams
 from pesx.threads import one_thread_each
@@ -37,7 +38,7 @@ from pesx.typing import Positions
 from pesx.units import BOLTZMANN
 from pesx.versions import versions
 
-LIMITS = ("time", "workers", "device", "model", "checkpoint")
+LIMITS = ("time", "workers", "device", "model", "checkpoint", "ray")
 """Settings that may differ when a run is resumed; any other would make it another run."""
 
 _CONFIG, _PROVENANCE, _TOPOLOGY = "config.toml", "provenance.json", "topology.pdb"
@@ -241,8 +242,13 @@ def _make(settings: DynamicsSettings, molecule: Molecule, order: list[int], *, d
         order: Numbers of its atoms in the input.
         digest: Hash of the model that it must be; any where None.
     """
-    potential, source = make_potential(
-        settings.potential, molecule, model=settings.model, device=settings.device, n_workers=settings.workers
+    potential, source = potential_on(
+        settings.ray,
+        settings.potential,
+        molecule,
+        model=settings.model,
+        device=settings.device,
+        n_workers=settings.workers,
     )
     made = _Made(molecule, molecule, order, potential, source)
     if digest not in (None, source.digest):
@@ -315,7 +321,9 @@ def _settled(settings: DynamicsSettings, molecule: Molecule) -> DynamicsSettings
     precision = settings.precision
     if precision == "auto":
         precision = "float32" if is_learned else "float64"
-    return replace(settings, device=choose_device(settings.device) if is_learned else "cpu", precision=precision)
+    # On a cluster the workers have the devices.
+    device = choose_device(settings.device) if is_learned and not settings.ray else "cpu"
+    return replace(settings, device=device, precision=precision)
 
 
 def _read_settings(folder: Path) -> DynamicsSettings:

@@ -17,6 +17,7 @@ from pesx.connect.pairs import fingerprint_distances, torsion_distances
 from pesx.connect.parts import Parts, Sizes
 from pesx.connect.presets import cluster_parts, molecule_parts, surface_parts
 from pesx.connect.rounds import Rounds, RoundSettings
+from pesx.distributed.potential import potential_on
 from pesx.errors import InputError, WrongFolderError
 from pesx.landscape.archive import MinimaArchive
 from pesx.landscape.records import Array
@@ -24,7 +25,7 @@ from pesx.landscape.rules import cluster_archive, molecular_archive, surface_arc
 from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
 from pesx.protocols import Potential
-from pesx.registry import REDUCED, Source, make_potential, own_faults
+from pesx.registry import REDUCED, Source, own_faults
 from pesx.settings import ExploreSettings, read_settings
 from pesx.threads import one_thread_each
 
@@ -42,7 +43,9 @@ class ConnectSettings:
         seed: Of searches that start around minima.
         model: Model file, if that of the run has moved; empty for that of the run.
         device: As for exploring; empty for that of the run.
-        workers: Processes, for potentials that are engines.
+        workers: Processes, for potentials that are engines; with ``ray``, workers. 0 is one process, or one worker for each
+            device of the cluster.
+        ray: Address of a Ray cluster to evaluate on, or auto; empty for this process.
     """
 
     pairs: RoundSettings = field(default_factory=RoundSettings)
@@ -53,11 +56,12 @@ class ConnectSettings:
     seed: int = 0
     model: str = ""
     device: str = ""
-    workers: int = 1
+    workers: int = 0
+    ray: str = ""
 
     def __post_init__(self) -> None:
-        require(self, above_zero=["max_evaluations", "max_seconds"], at_least_zero=["seed"])
-        require(self, at_least_one=["n_bands", "n_searches", "workers"])
+        require(self, above_zero=["max_evaluations", "max_seconds"], at_least_zero=["seed", "workers"])
+        require(self, at_least_one=["n_bands", "n_searches"])
 
 
 class Pathways:
@@ -77,7 +81,7 @@ class Pathways:
             n_bands=settings.n_bands,
             n_searches=settings.n_searches,
             dtype=torch.float32 if is_float32 else torch.float64,
-            device=settings.device or explored.device,
+            device="cpu" if settings.ray else settings.device or explored.device,
             seed=settings.seed,
         )
         ledger = Ledger(store)
@@ -113,7 +117,8 @@ class Pathways:
             explored = read_settings(Path(folder))
             if not store.n_minima:
                 raise InputError(f"Expected a run with minima in {folder}; came one without. Explore first.")
-            potential, source = make_potential(
+            potential, source = potential_on(
+                asked.ray,
                 explored.potential,
                 store.molecule,
                 model=asked.model or explored.model,

@@ -13,7 +13,7 @@ import torch
 from pesx.chemistry.read import read_molecule
 from pesx.distributed.bench import RayBench
 from pesx.distributed.cluster import Cluster
-from pesx.distributed.plan import BenchPlan
+from pesx.distributed.plan import BenchPlan, PotentialPlan
 from pesx.errors import InputError, WrongFolderError
 from pesx.explore.exploration import Exploration, Parts, Sizes, walkers_for
 from pesx.explore.ledger import Ledger
@@ -239,15 +239,10 @@ def _connected(settings: ExploreSettings, undo: ExitStack) -> Cluster | None:
 
 
 def _ray_bench(cluster: Cluster, settings: ExploreSettings, molecule: Molecule, source: Source) -> RayBench:
-    plan = BenchPlan(
-        potential=settings.potential,
-        model=None if settings.model is None else Path(settings.model).read_bytes(),
-        digest=source.digest,
-        molecule=molecule,
-        n_slots=settings.replicas,
-        dtype=_dtype(settings),
-        device=settings.device,
+    potential = PotentialPlan.of(
+        settings.potential, settings.model, source.digest, molecule=molecule, device=settings.device
     )
+    plan = BenchPlan(potential, settings.replicas, _dtype(settings))
     return RayBench(cluster, plan, n_slots=settings.replicas, n_workers=settings.workers, device=settings.device)
 
 

@@ -77,7 +77,8 @@ def _settings(arguments: Namespace, *, is_reduced: bool) -> ConnectSettings:
         seed=arguments.seed,
         model=arguments.model or "",
         device=arguments.device or "",
-        workers=arguments.workers,
+        workers=arguments.workers or 0,
+        ray=arguments.ray or "",
         **limits,
     )
 

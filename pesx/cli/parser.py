@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pesx.cli import parser_of_dynamics, parser_of_runs
-from pesx.cli.parsing import Commands, Parser, command, whole
+from pesx.cli.parsing import Commands, Parser, add_workers, command, whole
 from pesx.errors import ConfigError
 
 _EXAMPLE = """\
@@ -102,13 +102,7 @@ def _explore(commands: "Commands[Parser]") -> Parser:
     how.add_argument("--seed", type=whole, metavar="N", help="of everything random (0)")
     how.add_argument("--device", metavar="NAME", help="auto, cpu, and for so3krates cuda, ... (auto)")
     how.add_argument("--precision", metavar="auto|float32|float64", help="of rough quenches (auto)")
-    how.add_argument(
-        "--workers",
-        type=whole,
-        metavar="N",
-        help="processes, for potentials that are engines (1); with --ray, workers (one for each device)",
-    )
-    how.add_argument("--ray", metavar="auto|HOST:PORT", help="spread the work over a Ray cluster (this process)")
+    add_workers(how, "spread the work over")
 
     limits = parser.add_argument_group("when to stop")
     limits.add_argument("--max-evaluations", type=whole, metavar="N", help="force evaluations, over all replicas")

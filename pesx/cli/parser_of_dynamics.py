@@ -1,6 +1,6 @@
 """What can be asked for of dynamics: to run it, and to audit what came of it."""
 
-from pesx.cli.parsing import Commands, Parser, command, whole
+from pesx.cli.parsing import Commands, Parser, add_workers, command, whole
 
 
 def md(commands: "Commands[Parser]") -> Parser:
@@ -37,7 +37,7 @@ def md(commands: "Commands[Parser]") -> Parser:
     how.add_argument("--seed", type=whole, metavar="N", help="of velocities and noise (0)")
     how.add_argument("--device", metavar="NAME", help="auto, cpu, and for so3krates cuda, ... (auto)")
     how.add_argument("--precision", metavar="auto|float32|float64", help="of forces; all else is float64 (auto)")
-    how.add_argument("--workers", type=whole, metavar="N", help="processes, for potentials that are engines (1)")
+    add_workers(how, "evaluate on")
 
     watched = parser.add_argument_group("what ends a replica")
     watched.add_argument("--amides", metavar="keep|allow", help="whether an amide that turns over does (keep)")
@@ -54,7 +54,7 @@ def md(commands: "Commands[Parser]") -> Parser:
         "--resume",
         action="store_true",
         default=False,
-        help="go on with the run in --out; only --time, --checkpoint, --workers and --device may be changed",
+        help="go on with the run in --out; only --time, --checkpoint, --workers, --ray and --device may be changed",
     )
     where.add_argument("--config", metavar="FILE.toml", help="the same settings from a file, as in RUN/config.toml")
     where.add_argument("--json", action="store_true", default=False, help="print the result to stdout as JSON")

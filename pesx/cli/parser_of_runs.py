@@ -2,7 +2,7 @@
 
 import argparse
 
-from pesx.cli.parsing import Commands, Parser, command, whole
+from pesx.cli.parsing import Commands, Parser, add_workers, command, whole
 
 
 def connect(commands: "Commands[Parser]") -> Parser:
@@ -31,7 +31,7 @@ def connect(commands: "Commands[Parser]") -> Parser:
     how.add_argument("--seed", type=whole, default=0, metavar="N", help="of searches around minima (0)")
     how.add_argument("--model", metavar="FILE", help="the model of the run, if its file has moved")
     how.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, ... (that of the run)")
-    how.add_argument("--workers", type=whole, default=1, metavar="N", help="processes, for potentials that are engines")
+    add_workers(how, "evaluate on")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

@@ -56,3 +56,19 @@ def whole(text: str) -> int:
     except (ValueError, OverflowError):
         pass
     raise argparse.ArgumentTypeError(f"expected a whole number; came {text!r}")
+
+
+def add_workers(group: argparse._ArgumentGroup, what: str) -> None:
+    """Add --workers and --ray.
+
+    Args:
+        group: Where to.
+        what: What is done with a cluster, such as ``evaluate on``.
+    """
+    group.add_argument(
+        "--workers",
+        type=whole,
+        metavar="N",
+        help="processes, for potentials that are engines (1); with --ray, workers (one for each device)",
+    )
+    group.add_argument("--ray", metavar="auto|HOST:PORT", help=f"{what} a Ray cluster (this process alone)")

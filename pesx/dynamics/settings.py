@@ -25,7 +25,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "every": (1e-3, inf, "100 fs is usual."),
     "seed": (0, 2**64 - 1, "Any number in this range will do."),
     "checkpoint": (0, inf, "30 s is usual."),
-    "workers": (1, 2**16, "1 is one process."),
+    "workers": (0, 2**16, "0 suits the machine."),
 }
 """Least and largest value of each number among the settings, and advice."""
 
@@ -60,7 +60,9 @@ class DynamicsSettings:
         device: auto, cpu, cuda, ...
         precision: Of the forces; positions and velocities are float64 always.
         checkpoint: Wall time between checkpoints, s.
-        workers: Processes, for potentials that are engines.
+        workers: Processes, for potentials that are engines; with ``ray``, workers. 0 is one process, or one worker for each
+            device of the cluster.
+        ray: Address of a Ray cluster to evaluate on, or auto; empty for this process.
     """
 
     molecule: str
@@ -85,7 +87,8 @@ class DynamicsSettings:
     device: str = "auto"
     precision: Literal["auto", "float32", "float64"] = "auto"
     checkpoint: float = 30.0
-    workers: int = 1
+    workers: int = 0
+    ray: str = ""
 
     def __post_init__(self) -> None:
         """Check ranges, and that frames fall on steps."""

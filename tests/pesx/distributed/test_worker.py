@@ -3,19 +3,11 @@ import os
 import torch
 
 from pesx.chemistry.read import read_molecule
-from pesx.distributed.plan import BenchPlan
+from pesx.distributed.plan import BenchPlan, PotentialPlan
 from pesx.distributed.worker import Orders, Worker
 from pesx.explore.walkers import Hops
 
-PLAN = BenchPlan(
-    potential="lennard-jones",
-    model=None,
-    digest="",
-    molecule=read_molecule("LJ4"),
-    n_slots=4,
-    dtype=torch.float64,
-    device="cpu",
-)
+PLAN = BenchPlan(PotentialPlan("lennard-jones", None, "", read_molecule("LJ4"), "cpu"), n_slots=4, dtype=torch.float64)
 
 
 def test_a_worker_reports_what_ends() -> None:
