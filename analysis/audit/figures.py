@@ -27,17 +27,8 @@ def write_figures(report: AuditReport, folder: Path, suffix: str = ".pdf") -> li
         folder: Exists.
         suffix: pdf, svg or png, with the dot.
     """
-    made: list[tuple[str, Callable[[AuditReport], Figure]]] = [("survival", survival_figure)]
-    if any(group.causes for group in report.groups):
-        made.append(("causes", causes_figure))
-    if any(group.sums is not None for group in report.groups):
-        made.append(("distances", distances_figure))
-    if any(group.sums is not None and len(group.sums.maps) for group in report.groups):
-        made.append(("torsions", torsions_figure))
-    if any(spectrum_of(group) is not None for group in report.groups):
-        made.append(("spectrum", spectrum_figure))
     paths = []
-    for name, draw in made:
+    for name, draw in figures_of(report).items():
         path = folder / f"{name}{suffix}"
         with rc_context(STYLE):
             figure = draw(report)
@@ -45,6 +36,20 @@ def write_figures(report: AuditReport, folder: Path, suffix: str = ".pdf") -> li
             figure.savefig(path, metadata=undated(path), dpi=200)
         paths.append(path)
     return paths
+
+
+def figures_of(report: AuditReport) -> dict[str, Callable[[AuditReport], Figure]]:
+    """Return what draws each figure that there is something for, by its name."""
+    made: dict[str, Callable[[AuditReport], Figure]] = {"survival": survival_figure}
+    if any(group.causes for group in report.groups):
+        made["causes"] = causes_figure
+    if any(group.sums is not None for group in report.groups):
+        made["distances"] = distances_figure
+    if any(group.sums is not None and len(group.sums.maps) for group in report.groups):
+        made["torsions"] = torsions_figure
+    if any(spectrum_of(group) is not None for group in report.groups):
+        made["spectrum"] = spectrum_figure
+    return made
 
 
 def survival_figure(report: AuditReport) -> Figure:
@@ -180,4 +185,4 @@ def _words(cause: Any) -> str:
     return str(cause.name).lower().replace("_", " ")
 
 
-__all__ = ["write_figures"]
+__all__ = ["figures_of", "write_figures"]

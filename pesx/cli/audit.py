@@ -17,6 +17,7 @@ from pesx.analysis.audit.audit import Audited, AuditSettings, audit_trajectory, 
 from pesx.analysis.audit.figures import write_figures
 from pesx.analysis.audit.inputs import AuditInput, find_inputs, is_folder
 from pesx.analysis.audit.observables import Observer
+from pesx.analysis.audit.page import write_page
 from pesx.analysis.audit.report import AuditReport, to_json
 from pesx.analysis.audit.smoothness import as_table, smoothness
 from pesx.analysis.audit.spectrum import wavenumbers
@@ -37,7 +38,7 @@ from pesx.typing import Positions
 
 _FIGURES = ("pdf", "svg", "png")
 _AMIDES = ("keep", "allow")
-_JSON = "audit.json"
+_JSON, _PAGE = "audit.json", "audit.html"
 
 
 def run(arguments: Namespace) -> int:
@@ -53,6 +54,7 @@ def run(arguments: Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _JSON).write_text(to_json(report) + "\n")
         paths = write_figures(report, folder, f".{arguments.figures}")
+        paths.append(write_page(report, folder / _PAGE))
         say(f"Wrote {', '.join(path.name for path in (folder / _JSON, *paths))} to {folder}.")
     return 0
 
