@@ -34,7 +34,7 @@ _MOST_DEATHS = 10
 """Workers that may die without any news in between before that is taken for the fault of what they are to do."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Member:
     """A worker as the driver sees it.
 
@@ -254,10 +254,10 @@ class RayBench:
                 raise _own_fault(error) from error
             except self._ray.exceptions.RayError as error:
                 return self._replace(member, error)
-            self._n_deaths = 0
             if member.place is None:
                 member.place = answer
                 continue
+            self._n_deaths = 0
             member.calls.popleft()
             member.since = time.monotonic()
             self._note(member, answer)

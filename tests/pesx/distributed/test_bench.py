@@ -78,6 +78,34 @@ def test_workers_that_cannot_start_end_the_run_with_their_reason(cluster: Cluste
         go_on()
 
 
+class Deadly:
+    """A bench over which every worker dies."""
+
+    device = "cpu"
+
+    def __call__(self) -> "Deadly":
+        return self
+
+    def start(self, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_work_that_kills_every_worker_ends_the_run(cluster: Cluster) -> None:
+    bench = RayBench(cluster, Deadly(), n_slots=1, n_workers=1)
+    nothing = torch.zeros(1, dtype=torch.float64)
+    hop = Hops(torch.zeros(1, 3, 3).double(), torch.zeros(1, 3, 3).double(), nothing, nothing.long())
+
+    def go_on() -> None:
+        while True:
+            if bench.n_free:
+                bench.start(torch.tensor([0]), hop)
+            bench.advance()
+
+    with pytest.raises(EngineError, match="died before they had done anything"):
+        go_on()
+
+
 class Sleeper:
     """A bench that never comes back."""
 
