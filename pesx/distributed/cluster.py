@@ -3,6 +3,8 @@
 import logging
 import os
 import socket
+import sys
+from pathlib import Path
 from typing import Any, Self
 
 from pesx.errors import ConfigError, MissingExtraError
@@ -28,6 +30,9 @@ class Cluster:
     def __init__(self, address: str = AUTO) -> None:
         # Nothing about anybody's work is to be sent anywhere.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray reads this when it is imported; afterwards its parts would not agree.
+        if "ray" not in sys.modules and _has_token():
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
             import ray
         except ImportError as error:
@@ -68,6 +73,12 @@ class Cluster:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _has_token() -> bool:
+    """Return whether this machine has the token with which newer versions of Ray guard a cluster."""
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")
+    return "RAY_AUTH_TOKEN" in os.environ or Path(named).expanduser().is_file()
 
 
 def _require_answer(address: str) -> None:
