@@ -36,6 +36,22 @@ def test_the_accurate_labels_are_whole():
         assert np.abs(molecule.forces.sum(axis=1)).max() < 1e-3
 
 
+def test_no_basin_of_the_test_labels_was_trained_on():
+    hold_out = script("hold_out")
+    molecule = read_molecule(str(ROOT / "examples" / "ala3.xyz"))
+    sides = []
+    for name in ("accurate", "accurate_test"):
+        with np.load(FOLDER / name / "Ac-Ala3-NHMe.npz") as labels:
+            assert labels["z"].tolist() == molecule.numbers.tolist()
+            is_minimum = labels["source"] == "given"
+            frames = [ase.Atoms(labels["z"], place) for place in labels["R"][is_minimum]]
+            sides.append(set(hold_out.basins(frames, molecule)))
+            n_frames = len(labels["E"])
+    assert n_frames >= 60
+    assert len(sides[0]) > 5
+    assert not sides[0] & sides[1]
+
+
 def test_torsions_of_the_backbone_are_those_of_the_chain():
     hold_out = script("hold_out")
     molecule = read_molecule(str(ROOT / "examples" / "ala3.xyz"))
