@@ -1,11 +1,8 @@
-"""Stereocentres that invert, and double bonds that change between cis and trans."""
+"""Stereocentres that invert."""
 
 from dataclasses import dataclass
 
-import torch
-
-from pesx.chemistry.perceive import CIS, TRANS, classify_torsions
-from pesx.geometry.torsion import torsion_angles, triple_products
+from pesx.geometry.torsion import triple_products
 from pesx.monitors.cause import Cause
 from pesx.monitors.definition import Finding, Signs
 from pesx.monitors.view import BROKEN_FACTOR, Pairs, View
@@ -60,52 +57,4 @@ class Centres:
         return Finding((atom,), volume * float(self.handedness[thing]), f"The centre {self.names[atom]} inverted.")
 
 
-@dataclass(frozen=True, eq=False)
-class DoubleBonds:
-    """A double bond has changed when it is cis and was trans, or the other way round, until it is what it was.
-
-    Attributes:
-        quads: Torsions about the double bonds.
-        classes: TRANS or CIS of each in the reference; a twisted one is not watched.
-        names: Of the atoms.
-        persistence: ps.
-    """
-
-    quads: Int[Tensor, "K 4"]
-    classes: Int[Tensor, "K"]
-    names: tuple[str, ...]
-    persistence: float
-
-    cause = Cause.CENTRE_INVERTED
-
-    @property
-    def n_things(self) -> int:
-        """Number of double bonds."""
-        return len(self.quads)
-
-    def signs(self, view: View) -> Signs:
-        """Return where double bonds change and where they are back."""
-        return has_switched(view, self.quads, self.classes)
-
-    def find(self, view: View, row: int, thing: int) -> Finding:
-        """Return the bond, its torsion in degree, and words."""
-        return switched(view, row, self.quads[thing], names=self.names, what="double bond")
-
-
-def has_switched(view: View, quads: Int[Tensor, "K 4"], classes: Int[Tensor, "K"]) -> Signs:
-    """Return where torsions are cis that were trans, or the other way round, and where they are what they were."""
-    now = classify_torsions(torsion_angles(view.positions, quads.to(view.positions.device)))
-    start = classes.to(now.device)
-    return Signs(now + start == CIS + TRANS, (now == start) & view.is_finite[:, None])
-
-
-def switched(view: View, row: int, quad: Int[Tensor, "4"], *, names: tuple[str, ...], what: str) -> Finding:
-    """Return the words for a torsion that switched."""
-    quads = quad[None].to(view.positions.device)
-    degree = float(torsion_angles(view.positions[row : row + 1], quads).rad2deg()[0, 0])
-    i, j = int(quad[1]), int(quad[2])
-    form = "cis" if bool(classify_torsions(torch.tensor(degree).deg2rad()) == CIS) else "trans"
-    return Finding((i, j), degree, f"The {what} {names[i]}-{names[j]} went {form}: {degree:.0f} degrees.")
-
-
-__all__ = ["DEAD_ZONE", "Centres", "DoubleBonds", "has_switched", "switched"]
+__all__ = ["DEAD_ZONE", "Centres"]

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from pesx.chemistry.perceive import TWISTED, Topology, perceive
+from pesx.chemistry.perceive import Topology, perceive
 from pesx.config import require
 from pesx.molecule import Molecule
-from pesx.monitors.amides import Amides
 from pesx.monitors.bonds import BrokenBonds, FormedBonds, formation_limits
 from pesx.monitors.calm import Calm
 from pesx.monitors.cause import FAILURES, Cause
-from pesx.monitors.centres import Centres, DoubleBonds
+from pesx.monitors.centres import Centres
+from pesx.monitors.cis_trans import CisTrans
 from pesx.monitors.clashes import Clashes
 from pesx.monitors.definition import Definition
 from pesx.monitors.drift import Drift, Line, extend, no_line
@@ -129,7 +129,8 @@ class Monitors:
         owned = torch.full((molecule.n_atoms,), -1, dtype=torch.int64)
         owned[atoms] = bonds
         of_heavy = pairs.bonded[~torch.isin(pairs.bonded, bonds)]
-        is_clear = topology.double_bond_classes != TWISTED, topology.amide_classes != TWISTED
+        doubles = Cause.CENTRE_INVERTED, "double bond", topology.double_bonds, topology.double_bond_classes
+        amides = Cause.AMIDE_FLIPPED, "amide", topology.amides, topology.amide_classes
         definitions: dict[str, Definition] = {
             "finite": NonFinite(),
             "fragments": Fragments(molecule, pairs, persistence),
@@ -139,10 +140,8 @@ class Monitors:
             "broken": BrokenBonds(pairs, of_heavy, names, persistence),
             "formed": FormedBonds(pairs, self._limits, owned[pairs.atoms[pairs.free]], names, persistence),
             "centres": Centres(pairs, topology.centres, topology.handedness, names, persistence),
-            "doubles": DoubleBonds(
-                topology.double_bonds[is_clear[0]], topology.double_bond_classes[is_clear[0]], names, persistence
-            ),
-            "amides": Amides(topology.amides[is_clear[1]], topology.amide_classes[is_clear[1]], names, persistence),
+            "doubles": CisTrans.watching(*doubles, names=names, persistence=persistence),
+            "amides": CisTrans.watching(*amides, names=names, persistence=persistence),
             "heat": Heat(self.n_freedom),
         }
         if self.drift_limit is not None:
