@@ -13,13 +13,14 @@ import torch
 
 from pesx.errors import InputError, WrongFolderError
 from pesx.explore.presets import molecule_parts
+from pesx.files import write_whole
 from pesx.landscape.records import StoredMinima, Verifications
 from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
 from pesx.potentials.learned import LearnedPotential
 from pesx.protocols import Potential
 from pesx.registry import Source, choose_device, make_potential
-from pesx.settings import ExploreSettings, read_settings, write_whole
+from pesx.settings import ExploreSettings, read_settings
 from pesx.so3krates import checkpoint
 from pesx.so3krates.model import So3krates
 from pesx.training.dataset import Dataset

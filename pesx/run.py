@@ -19,6 +19,7 @@ from pesx.explore.exploration import Exploration, Parts, Sizes, walkers_for
 from pesx.explore.ledger import Ledger
 from pesx.explore.presets import cluster_parts, molecule_parts, surface_parts
 from pesx.explore.stop import Progress
+from pesx.files import write_whole
 from pesx.guards.molecular import MolecularGuard
 from pesx.landscape.archive import MinimaArchive
 from pesx.landscape.export import update_extxyz
@@ -27,7 +28,7 @@ from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
 from pesx.outcome import Outcome
 from pesx.protocols import Potential
-from pesx.registry import REDUCED, Source, make_potential, own_faults
+from pesx.registry import REDUCED, Source, let_go, make_potential, own_faults
 from pesx.settings import (
     LIMITS,
     ExploreSettings,
@@ -36,7 +37,6 @@ from pesx.settings import (
     settled,
     with_limits,
     write_settings,
-    write_whole,
 )
 from pesx.threads import one_thread_each
 from pesx.versions import versions
@@ -98,7 +98,7 @@ class Run:
             cluster = _connected(settings, undo)
             settings = settled(settings, n_gpus=None if cluster is None else cluster.n_devices("cuda"))
             made = _make(settings, molecule)
-            undo.callback(_let_go, made.parts.stages.potential)
+            undo.callback(let_go, made.parts.stages.potential)
             store = RunStore.create(folder, molecule, _meta(settings, made.source))
             undo.callback(_discard, folder)
             undo.callback(store.close)
@@ -134,7 +134,7 @@ class Run:
             if molecule is not None:
                 _require_same_chemistry(store, molecule, settings)
             made = _make(settings, store.molecule, digest=store.meta.get("model", ""))
-            undo.callback(_let_go, made.parts.stages.potential)
+            undo.callback(let_go, made.parts.stages.potential)
             run = cls(store, settings, made, cluster)
             if settings != stored:
                 write_settings(settings, path)
@@ -187,7 +187,7 @@ class Run:
         """Let go of the run folder, and of the potential where it holds anything, such as worker processes."""
         self._store.close()
         self.exploration.bench.close()
-        _let_go(self.exploration.parts.stages.potential)
+        let_go(self.exploration.parts.stages.potential)
 
     def __enter__(self) -> Self:
         return self
@@ -246,12 +246,6 @@ def _ray_bench(cluster: Cluster, settings: ExploreSettings, molecule: Molecule, 
     return RayBench(cluster, plan, n_slots=settings.replicas, n_workers=settings.workers, device=settings.device)
 
 
-def _let_go(potential: Potential) -> None:
-    """End what a potential holds, such as worker processes."""
-    if callable(end := getattr(potential, "close", None)):
-        end()
-
-
 class _Made(NamedTuple):
     """What a run is made of, beside its store."""
 
@@ -285,7 +279,7 @@ def _make(settings: ExploreSettings, molecule: Molecule, *, digest: str | None =
             )
         return _Made(source, *_parts(settings, molecule, potential))
     except BaseException:
-        _let_go(potential)
+        let_go(potential)
         raise
 
 

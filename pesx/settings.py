@@ -1,6 +1,5 @@
 """The settings of an exploration: what can be asked for, what is chosen where nothing was, and their file."""
 
-import os
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -10,6 +9,7 @@ from pesx.config import from_table, read_toml, to_table, to_toml
 from pesx.errors import ConfigError, RunFolderError
 from pesx.explore.presets import Method
 from pesx.explore.stop import Stop
+from pesx.files import write_whole
 from pesx.guards.molecular import Amides
 from pesx.identity.molecular import Mirror
 from pesx.landscape.store import RunStore
@@ -194,20 +194,6 @@ def with_limits(stored: ExploreSettings, limits: dict[str, Any], store: RunStore
 def write_settings(settings: ExploreSettings, folder: Path) -> None:
     """Write RUN/config.toml."""
     write_whole(folder / "config.toml", to_toml(to_table(settings), heading="All settings of this run."))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Put a text into a file at once: whoever reads it, and whenever the power fails, there is all or the old one."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _flag(name: str) -> str:

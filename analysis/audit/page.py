@@ -14,7 +14,7 @@ from pesx.analysis.audit.audit import Audited, Group
 from pesx.analysis.audit.figures import figures_of
 from pesx.analysis.audit.report import AuditReport
 from pesx.analysis.style import STYLE
-from pesx.settings import write_whole
+from pesx.files import write_whole
 
 _CAPTIONS = {
     "survival": "Share of trajectories that are still the molecule of the start, with 95 % intervals (Kaplan, Meier); a tick "

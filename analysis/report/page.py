@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 
 from pesx.analysis.colouring import SCALE
 from pesx.analysis.style import BLUE, COLOURS, GREY, ORANGE
-from pesx.settings import write_whole
+from pesx.files import write_whole
 from pesx.typing import Float, Tensor
 
 from .columns import columns

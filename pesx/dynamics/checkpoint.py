@@ -1,7 +1,6 @@
 """The state of a simulation on disk: tensors and a few plain values, in one safetensors file that is whole or not there."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from pesx.errors import RunFolderError, WrongFolderError
+from pesx.files import write_whole
 from pesx.typing import Tensor
 
 FILE_NAME = "checkpoint.safetensors"
@@ -38,16 +38,7 @@ class Checkpoint:
         about = {"version": str(_VERSION), "values": json.dumps(dict(self.values))}
         # Clones, because tensors that share memory are refused.
         data = save({name: tensor.cpu().clone().contiguous() for name, tensor in self.tensors.items()}, about)
-        partial = path.with_name(path.name + ".partial")
-        try:
-            with partial.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        write_whole(path, data)
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":

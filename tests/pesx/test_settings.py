@@ -6,7 +6,7 @@ import torch
 
 from pesx.config import from_table, read_toml, to_table
 from pesx.errors import ConfigError, RunFolderError
-from pesx.settings import DEFAULT_WINDOW, ExploreSettings, read_settings, settled, write_settings, write_whole
+from pesx.settings import DEFAULT_WINDOW, ExploreSettings, read_settings, settled, write_settings
 
 LJ8 = ExploreSettings("LJ8", potential="lennard-jones")
 
@@ -85,12 +85,3 @@ def test_another_device_keeps_the_replicas():
 def test_a_device_that_the_potential_would_not_use_is_refused(potential):
     with pytest.raises(ConfigError, match=r"--device auto or cpu .*; came 'cuda'"):
         settled(replace(LJ8, potential=potential, device="cuda"))
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "file.json"
-    write_whole(path, "one")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "t" * 100_000 + "\ud800")
-    assert path.read_text() == "one"
-    assert list(tmp_path.iterdir()) == [path]

@@ -23,7 +23,7 @@ from pesx.cli import main as pesx
 from pesx.config import from_table, read_toml, require, to_table, to_toml
 from pesx.engines import make_engine
 from pesx.errors import PesxError, WrongFolderError
-from pesx.settings import write_whole
+from pesx.files import write_whole
 from pesx.training.trainer import MODEL
 
 SETTINGS, CALIBRATED, FIGURE = "settings.json", "calibrated.safetensors", "figure.pdf"
