@@ -25,13 +25,13 @@ from pesx.dynamics.starts import read_starts, relaxed
 from pesx.dynamics.topology import Topology, in_file_order
 from pesx.dynamics.writer import Writer
 from pesx.errors import ConfigError, InputError, RunFolderError, WrongFolderError
+from pesx.files import write_whole
 from pesx.landscape.rows import molecule_from_text, molecule_to_text
 from pesx.molecule import Molecule
 from pesx.monitors.cause import FAILURES, Cause
 from pesx.monitors.monitors import Monitors
 from pesx.protocols import Potential
-from pesx.registry import REDUCED, Source, choose_device, own_faults
-from pesx.settings import write_whole
+from pesx.registry import REDUCED, Source, choose_device, let_go, own_faults
 from pesx.streams import Streams
 from pesx.threads import one_thread_each
 from pesx.typing import Positions
@@ -227,8 +227,7 @@ class _Made:
 
     def close(self) -> None:
         """Let go of all of it."""
-        if callable(end := getattr(self.potential, "close", None)):
-            end()
+        let_go(self.potential)
         if self.lock is not None:
             self.lock.release()
 

@@ -25,7 +25,7 @@ from pesx.landscape.rules import cluster_archive, molecular_archive, surface_arc
 from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
 from pesx.protocols import Potential
-from pesx.registry import REDUCED, Source, own_faults
+from pesx.registry import REDUCED, Source, let_go, own_faults
 from pesx.settings import ExploreSettings, read_settings
 from pesx.threads import one_thread_each
 
@@ -154,8 +154,7 @@ class Pathways:
     def close(self) -> None:
         """Let go of the run folder, and of the potential where it holds anything, such as worker processes."""
         self.store.close()
-        if callable(end := getattr(self._potential, "close", None)):
-            end()
+        let_go(self._potential)
 
     def __enter__(self) -> Self:
         return self

@@ -74,6 +74,12 @@ def make_potential(
     return AsePotential(engine, molecule.numbers, n_workers=n_workers, **charges), Source(name, engine.level)
 
 
+def let_go(potential: Potential) -> None:
+    """End what a potential holds, such as worker processes."""
+    if callable(end := getattr(potential, "close", None)):
+        end()
+
+
 @contextmanager
 def own_faults(name: str) -> Iterator[None]:
     """Say of an exception out of a user's own potential that it is one.

@@ -21,7 +21,7 @@ from pesx.landscape.store import RunStore
 from pesx.landscape.symmetry import with_point_groups
 from pesx.landscape.twins import without_twin
 from pesx.molecule import Molecule
-from pesx.registry import REDUCED, make_potential, own_faults
+from pesx.registry import REDUCED, let_go, make_potential, own_faults
 from pesx.settings import ExploreSettings, read_settings
 from pesx.thermodynamics.harmonic_network import HarmonicNetwork
 from pesx.thermodynamics.multiplicity import log_group_order
@@ -239,8 +239,7 @@ def _computed(
         with clean_stdout(), one_thread_each(), own_faults(settings.potential), _bar(n) as on_done:
             found = compute_vibrations(arguments.run, potential, unknown, motion=motion, on_done=on_done)
     finally:
-        if callable(end := getattr(potential, "close", None)):
-            end()
+        let_go(potential)
     if not found.is_stored:
         say("The vibrations could not be stored, because another process writes to the run; they count all the same.")
     return found

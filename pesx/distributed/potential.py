@@ -15,7 +15,7 @@ from pesx.distributed.plan import PotentialPlan
 from pesx.errors import EngineError, PesxError
 from pesx.molecule import Molecule
 from pesx.protocols import Potential
-from pesx.registry import Source, make_potential
+from pesx.registry import Source, let_go, make_potential
 from pesx.state import Evaluation, cat_rows
 from pesx.typing import Positions
 
@@ -110,8 +110,7 @@ def potential_on(
     if not address:
         return make_potential(name, molecule, model=model, device=device, n_workers=max(1, n_workers))
     potential, source = make_potential(name, molecule, model=model)
-    if callable(end := getattr(potential, "close", None)):
-        end()
+    let_go(potential)
     cluster = Cluster(address)
     there = "cuda" if name == "so3krates" and cluster.n_devices("cuda") else "cpu"
     plan = PotentialPlan.of(name, model, source.digest, molecule=molecule, device=there)

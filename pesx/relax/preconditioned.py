@@ -94,7 +94,7 @@ class PreconditionedLbfgs:
             steps=pairs,
             falls=pairs,
             weights=pairs[:, :, 0],
-            inverse=self._inverse(positions),
+            inverse=inverse_of(self.metric, positions),
             age=counts,
             cap=positions.new_full((n_replicas,), self.max_step),
             n_refused=counts,
@@ -152,19 +152,25 @@ class PreconditionedLbfgs:
         if not is_old.any():
             return state.inverse, state.age + 1
         inverse = state.inverse.clone()
-        inverse[is_old] = self._inverse(base[is_old])
+        inverse[is_old] = inverse_of(self.metric, base[is_old])
         return inverse, torch.where(is_old, 0, state.age + 1)
 
-    def _inverse(self, positions: Positions) -> Float[Tensor, "B D D"]:
-        """Return the inverse of the guess; the identity over a stiff curvature where the geometry is not finite."""
-        is_finite = torch.isfinite(positions).flatten(1).all(dim=1)[:, None, None]
-        size = 3 * positions.shape[1]
-        plain = _STIFF * torch.eye(size, dtype=positions.dtype, device=positions.device)
-        guess = self.metric(torch.where(is_finite, positions, 0.0))
-        factor, failed = torch.linalg.cholesky_ex(torch.where(is_finite, guess, plain))
-        factor = torch.where((failed != 0)[:, None, None], plain.sqrt(), factor)
-        inverse: Tensor = torch.cholesky_inverse(factor)
-        return inverse
+
+def inverse_of(metric: Metric, positions: Positions) -> Float[Tensor, "B D D"]:
+    """Return the inverse of the guess, angstrom^2/eV; that of a stiff curvature where the geometry or the guess is no good.
+
+    Args:
+        metric: The guess.
+        positions: Angstrom.
+    """
+    is_finite = torch.isfinite(positions).flatten(1).all(dim=1)[:, None, None]
+    size = 3 * positions.shape[1]
+    plain = _STIFF * torch.eye(size, dtype=positions.dtype, device=positions.device)
+    guess = metric(torch.where(is_finite, positions, 0.0))
+    factor, failed = torch.linalg.cholesky_ex(torch.where(is_finite, guess, plain))
+    factor = torch.where((failed != 0)[:, None, None], plain.sqrt(), factor)
+    inverse: Tensor = torch.cholesky_inverse(factor)
+    return inverse
 
 
 def _two_loops(

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 import torch
 
 from pesx.config import require
-from pesx.relax.preconditioned import Metric
+from pesx.relax.preconditioned import Metric, inverse_of
 from pesx.state import Evaluation
 from pesx.typing import Float, Forces, Index, PerReplica, Positions, Tensor
-
-_STIFF = 70.0
-"""Curvature of a bond, for geometries without a guess, eV/angstrom^2."""
 
 _GROWTH = 1.3
 """Factor by which a step grows towards the whole one after steps that did not overshoot."""
@@ -64,7 +61,7 @@ class Slide:
         return SlideState(
             positions=positions,
             forces=torch.zeros_like(positions),
-            inverse=self._inverse(positions),
+            inverse=inverse_of(self.metric, positions),
             age=torch.zeros(len(positions), dtype=torch.long, device=positions.device),
             share=positions.new_full((len(positions),), self.share),
         )
@@ -75,7 +72,7 @@ class Slide:
         inverse, is_old = state.inverse, state.age >= self.refresh
         if is_old.any():
             inverse = inverse.clone()
-            inverse[is_old] = self._inverse(state.positions[is_old])
+            inverse[is_old] = inverse_of(self.metric, state.positions[is_old])
         whole = (inverse * now.forces.flatten(1)[:, None]).sum(dim=2)
         overshoots = (whole * state.forces.flatten(1)).sum(dim=1) < 0.0
         share = torch.where(overshoots, 0.5 * state.share, (_GROWTH * state.share).clamp(max=1.0))
@@ -89,16 +86,6 @@ class Slide:
             age=torch.where(is_old, 1, state.age + 1),
             share=share,
         )
-
-    def _inverse(self, positions: Positions) -> Float[Tensor, "B D D"]:
-        """Return the inverse of the guess; that of a stiff curvature where the geometry is not finite."""
-        is_finite = torch.isfinite(positions).flatten(1).all(dim=1)[:, None, None]
-        size = 3 * positions.shape[1]
-        plain = _STIFF * torch.eye(size, dtype=positions.dtype, device=positions.device)
-        guess = self.metric(torch.where(is_finite, positions, 0.0))
-        factor, failed = torch.linalg.cholesky_ex(torch.where(is_finite, guess, plain))
-        inverse: Tensor = torch.cholesky_inverse(torch.where((failed != 0)[:, None, None], plain.sqrt(), factor))
-        return inverse
 
 
 __all__ = ["Slide", "SlideState"]
