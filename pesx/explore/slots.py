@@ -138,8 +138,8 @@ class Slots:
 
     @property
     def n_free(self) -> int:
-        """How many slots are not taken."""
-        return self.n_slots - self.n_busy
+        """How many slots are not taken; none also where a snapshot of more slots was restored."""
+        return max(0, self.n_slots - self.n_busy)
 
     @property
     def occupancy(self) -> float:

@@ -22,24 +22,7 @@ from pesx.dynamics.checkpoint import Checkpoint
 from pesx.errors import ConfigError, InputError, RunFolderError, WrongFolderError
 from pesx.molecular_dynamics import DynamicsSettings, MolecularDynamics
 
-MODULE = """
-import torch
-from pesx.state import Evaluation
-
-class Springs:
-    def __init__(self, molecule):
-        self.i, self.j = torch.combinations(torch.arange(molecule.n_atoms), 2).unbind(dim=1)
-        self.lengths = (molecule.positions[self.i] - molecule.positions[self.j]).norm(dim=1)
-
-    def __call__(self, positions):
-        arms = positions[:, self.i] - positions[:, self.j]
-        distances = arms.square().sum(dim=2).sqrt()
-        stretch = distances - self.lengths.to(positions)
-        pull = (2.0 * stretch / distances)[..., None] * arms
-        forces = torch.zeros_like(positions).index_add(1, self.i, -pull).index_add(1, self.j, pull)
-        return Evaluation(stretch.square().sum(dim=1).to(positions), forces)
-"""
-NAME = "springs_of_test:Springs"
+NAME = "springs:Springs"
 SMILES = "CC(=O)NC"
 RUN = """
 import os, resource, sys
@@ -54,10 +37,9 @@ sys.exit(main(sys.argv[1].split()))
 
 
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "springs_of_test.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path
+def module(springs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(springs)
+    return springs
 
 
 def settings(**changes: Any) -> DynamicsSettings:

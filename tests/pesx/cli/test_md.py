@@ -8,30 +8,12 @@ from typing import Any
 
 import pytest
 
-MODULE = """
-import torch
-from pesx.state import Evaluation
-
-class Springs:
-    def __init__(self, molecule):
-        self.i, self.j = torch.combinations(torch.arange(molecule.n_atoms), 2).unbind(dim=1)
-        self.lengths = (molecule.positions[self.i] - molecule.positions[self.j]).norm(dim=1)
-
-    def __call__(self, positions):
-        arms = positions[:, self.i] - positions[:, self.j]
-        distances = arms.square().sum(dim=2).sqrt()
-        stretch = distances - self.lengths.to(positions)
-        pull = (2.0 * stretch / distances)[..., None] * arms
-        forces = torch.zeros_like(positions).index_add(1, self.i, -pull).index_add(1, self.j, pull)
-        return Evaluation(stretch.square().sum(dim=1).to(positions), forces)
-"""
-ASKED = "md --molecule CCO --potential springs_of_md:Springs --every 5fs --time 0.05ps --out"
+ASKED = "md --molecule CCO --potential springs:Springs --every 5fs --time 0.05ps --out"
 
 
 @pytest.fixture(autouse=True)
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "springs_of_md.py").write_text(MODULE)
-    monkeypatch.chdir(tmp_path)
+def module(springs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(springs)
 
 
 def test_a_run_says_what_came_of_it(pesx: Any, tmp_path: Path) -> None:
@@ -42,7 +24,7 @@ def test_a_run_says_what_came_of_it(pesx: Any, tmp_path: Path) -> None:
     assert summary["time_ps"] == 0.05
     assert [row["temperature"] for row in summary["temperatures"]] == [250.0, 300.0]
     assert all(row["failed"] == 0 and row["simulated_ps"] == pytest.approx(0.1) for row in summary["temperatures"])
-    assert "Dynamics of C2H6O (9 atoms) with springs_of_md:Springs" in answer.err
+    assert "Dynamics of C2H6O (9 atoms) with springs:Springs" in answer.err
     assert "0 of 2 replicas failed" in answer.err
     assert (tmp_path / "RUN" / "log.txt").read_text().splitlines()[0] in answer.err
 
@@ -62,7 +44,7 @@ def test_times_and_rates_are_taken_in_any_unit(pesx: Any, tmp_path: Path) -> Non
 
 
 def test_ctrl_c_ends_it_at_a_frame_and_resume_goes_on(pesx: Any, tmp_path: Path) -> None:
-    energies = tmp_path / "RUN" / "energies"
+    energies = tmp_path / "RUN" / "energies" / "replica_0000.csv"
 
     def interrupt() -> None:
         # The run is under way once its first checkpoint is there.
@@ -77,11 +59,12 @@ def test_ctrl_c_ends_it_at_a_frame_and_resume_goes_on(pesx: Any, tmp_path: Path)
     thread.join()
     assert answer.code == 130
     assert "Go on with: pesx md --resume --out RUN" in answer.err
-    n_lines = len((energies / "replica_0000.csv").read_text().splitlines()) if energies.exists() else 1
+    # The writer may not have come to the first line of the table when the signal comes.
+    n_lines = len(energies.read_text().splitlines()) if energies.exists() else 1
     assert n_lines < 1001
     more = pesx("md", "--resume", "--out", "RUN", "--time", f"{(n_lines + 9) * 0.005}ps")
     assert more.code == 0
-    assert len((energies / "replica_0000.csv").read_text().splitlines()) == n_lines + 11
+    assert len(energies.read_text().splitlines()) == n_lines + 11
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,11 @@ def test_two_workers_find_what_one_process_finds_though_one_is_killed(tmp_path: 
     assert energies(tmp_path) == pytest.approx(LOWEST_OF_LJ7, abs=1e-6)
 
 
+def hops(n: int) -> Hops:
+    zeros = torch.zeros(n, 3, 3, dtype=torch.float64)
+    return Hops(zeros, zeros, zeros[:, 0, 0], zeros[:, 0, 0].long())
+
+
 class Broken:
     """Makes no bench."""
 
@@ -93,13 +98,11 @@ class Deadly:
 @pytest.mark.slow
 def test_work_that_kills_every_worker_ends_the_run(cluster: Cluster) -> None:
     bench = RayBench(cluster, Deadly(), n_slots=1, n_workers=1)
-    nothing = torch.zeros(1, dtype=torch.float64)
-    hop = Hops(torch.zeros(1, 3, 3).double(), torch.zeros(1, 3, 3).double(), nothing, nothing.long())
 
     def go_on() -> None:
         while True:
             if bench.n_free:
-                bench.start(torch.tensor([0]), hop)
+                bench.start(torch.tensor([0]), hops(1))
             bench.advance()
 
     with pytest.raises(EngineError, match="died before they had done anything"):
@@ -123,8 +126,7 @@ def test_a_worker_that_hangs_is_replaced_and_its_walkers_are_given_back(cluster:
     bench = RayBench(cluster, Sleeper(), n_slots=2, n_workers=1, patience=0.3)
     while not bench.n_free:
         bench.advance()
-    walker, nothing = torch.tensor([5, 8]), torch.zeros(2, dtype=torch.float64)
-    bench.start(walker, Hops(torch.zeros(2, 3, 3).double(), torch.zeros(2, 3, 3).double(), nothing, nothing.long()))
+    bench.start(torch.tensor([5, 8]), hops(2))
     lost = bench.take_lost()
     while not len(lost):
         bench.advance()

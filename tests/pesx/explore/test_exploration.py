@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from pesx.chemistry.read import read_molecule
-from pesx.explore.exploration import Exploration, Sizes
+from pesx.explore.exploration import Exploration, Sizes, local_bench, walkers_for
 from pesx.explore.ledger import Ledger
 from pesx.explore.presets import cluster_parts, surface_parts
 from pesx.explore.stop import Stop
@@ -89,6 +90,24 @@ def test_a_run_cut_in_pieces_is_the_run_in_one_piece(tmp_path: Path) -> None:
         search.run(Stop(n_minima=100, max_quenches=limit))
         store.close()
     assert record(tmp_path / "pieces") == record(tmp_path / "whole")
+
+
+def test_walkers_are_added_when_the_bench_becomes_larger(tmp_path: Path) -> None:
+    molecule = read_molecule("LJ7")
+    parts, archive = cluster_parts(LennardJones(), molecule, mirror="merge")
+    sizes = Sizes(n_walkers=6, n_slots=2, dtype=torch.float64, commit_every=0.0)
+    bench = local_bench(parts.stages, replace(sizes, n_slots=12), molecule.positions)
+    with RunStore.create(tmp_path, molecule) as store:
+        search = Exploration(
+            parts, sizes, archive=archive, ledger=Ledger(store), template=molecule.positions, bench=bench
+        )
+        search.run(Stop(n_minima=100, max_quenches=100))
+        walkers = store.quenches().walker
+    assert sorted(set(walkers.tolist())) == list(range(walkers_for(12)))
+    search, store = cluster(tmp_path, "LJ7", sizes=sizes)
+    search.run(Stop(n_minima=100, max_quenches=150))
+    store.close()
+    assert search.progress().n_quenches >= 150
 
 
 def test_one_replica_that_fails_is_replaced_and_the_search_goes_on(tmp_path: Path) -> None:
