@@ -204,7 +204,7 @@ def _train(commands: "Commands[Parser]") -> Parser:
     parser.add_argument(
         "--recipe",
         metavar="NAME",
-        help="train in stages: scratch, pretrain-finetune, asteroid, asteroid-unlabelled, delta or multi-head",
+        help="train in stages: scratch, pretrain-finetune, asteroid, asteroid-unlabelled, delta, corrected or multi-head",
     )
     parser.add_argument(
         "--cheap", action="append", default=[], metavar="CHEAP.db", help="with --recipe: cheap labels; repeatable"

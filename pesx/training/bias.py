@@ -5,6 +5,7 @@ the bias of a cheap label, and w = exp(-B / gamma) / Z its weight. Far from the 
 well, so what neither is sure of counts less, too. Bukharin et al. 2023, ICML, arXiv:2306.03109 (ASTEROID).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from pesx.config import require
 from pesx.errors import ConfigError
 from pesx.so3krates.model import So3krates
 from pesx.training.dataset import Dataset
-from pesx.training.evaluate import predicted_forces
+from pesx.training.evaluate import predictions
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,20 @@ def weigh(model: So3krates, cheap: Dataset, settings: BiasSettings) -> Weighted:
         InputError: The model does not know an element, a charge or a spin.
     """
     biases = tuple(
-        np.abs(predicted - molecule.forces).mean(axis=2)
-        for predicted, molecule in zip(predicted_forces(model, cheap), cheap.molecules, strict=True)
+        np.abs(predicted.forces - molecule.forces).mean(axis=2)
+        for predicted, molecule in zip(predictions(model, cheap), cheap.molecules, strict=True)
     )
+    return weigh_by(biases, cheap, settings)
+
+
+def weigh_by(biases: Sequence[NDArray[np.float64]], cheap: Dataset, settings: BiasSettings) -> Weighted:
+    """Weigh frames by estimates of the bias of their forces.
+
+    Args:
+        biases: Of the forces on each atom, eV/angstrom, (K, N) for each molecule; NaN for frames without forces.
+        cheap: The frames.
+        settings: How weights follow.
+    """
     judged = biases if settings.per_atom else tuple(bias.mean(axis=1, keepdims=True) for bias in biases)
     every = np.concatenate([bias.ravel() for bias in judged])
     every = every[np.isfinite(every)]
@@ -98,7 +110,7 @@ def weigh(model: So3krates, cheap: Dataset, settings: BiasSettings) -> Weighted:
             for molecule, weight in zip(cheap.molecules, weights, strict=True)
         )
     )
-    return Weighted(data, biases, gamma, effective_share(every, gamma))
+    return Weighted(data, tuple(biases), gamma, effective_share(every, gamma))
 
 
 def effective_share(biases: NDArray[np.float64], gamma: float) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pesx.so3krates.model import So3krates
 from pesx.training.dataset import Dataset
 from pesx.training.frames import FrameTable
-from pesx.training.reference import References, fit_references, references_of
+from pesx.training.reference import References, fit_references, known_references, references_of
 from pesx.training.step import energy_and_forces, level_of
 from pesx.units import KCAL_PER_MOL
 
@@ -102,8 +102,21 @@ def _predicted(model: So3krates, dataset: Dataset) -> list[NDArray[np.float64]]:
     return [every[table.molecule == index] for index in range(len(dataset.molecules))]
 
 
-def predicted_forces(model: So3krates, dataset: Dataset) -> list[NDArray[np.float64]]:
-    """Return the forces that the first head predicts for the frames of each molecule, eV/angstrom, (K, N, 3).
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of the frames of one molecule.
+
+    Attributes:
+        energy: eV, (K,), with the reference energies of its elements.
+        forces: eV/angstrom, (K, N, 3).
+    """
+
+    energy: NDArray[np.float64]
+    forces: NDArray[np.float64]
+
+
+def predictions(model: So3krates, dataset: Dataset) -> list[Prediction]:
+    """Return what the first head predicts for the frames of each molecule.
 
     Raises:
         InputError: The model does not know an element, a charge or a spin.
@@ -111,18 +124,23 @@ def predicted_forces(model: So3krates, dataset: Dataset) -> list[NDArray[np.floa
     model.check_elements(torch.tensor(dataset.elements))
     for molecule in dataset.molecules:
         model.check_electrons(molecule.charge, molecule.multiplicity)
-    nothing = dict.fromkeys(dataset.levels, References(dict.fromkeys(dataset.elements, 0.0), 0))
-    table = FrameTable(dataset, nothing, cutoff=model.settings.cutoff)
+    references = known_references(model.head(0), dataset.elements)
+    table = FrameTable(dataset, dict.fromkeys(dataset.levels, references), cutoff=model.settings.cutoff)
     batches = table.packed(np.arange(len(table)), batch_frames=BATCH_FRAMES, batch_pairs=BATCH_PAIRS)
-    forces = np.concatenate(
-        [
-            energy_and_forces(model, table.batch(chosen).graph, create_graph=False)[1].double().numpy()
-            for chosen in batches
-        ]
-    )
-    counts = [len(molecule) * len(molecule.numbers) for molecule in dataset.molecules]
-    parts = np.split(forces, np.cumsum(counts)[:-1])
-    return [part.reshape(one.forces.shape) for part, one in zip(parts, dataset.molecules, strict=True)]
+    found = [energy_and_forces(model, table.batch(chosen).graph, create_graph=False) for chosen in batches]
+    energy = np.concatenate([energies.detach().double().numpy() for energies, _ in found])
+    forces = np.concatenate([forces.double().numpy() for _, forces in found])
+    n_frames = [len(molecule) for molecule in dataset.molecules]
+    n_rows = [len(molecule) * len(molecule.numbers) for molecule in dataset.molecules]
+    return [
+        Prediction(above + references.total(molecule.numbers), of_atoms.reshape(molecule.forces.shape))
+        for molecule, above, of_atoms in zip(
+            dataset.molecules,
+            np.split(energy, np.cumsum(n_frames)[:-1]),
+            np.split(forces, np.cumsum(n_rows)[:-1]),
+            strict=True,
+        )
+    ]
 
 
 def errors_of(model: So3krates, table: FrameTable, frames: NDArray[np.int64]) -> list[Errors]:

@@ -83,8 +83,12 @@ def references_of(model: So3krates, dataset: Dataset) -> dict[str, References]:
     model.check_elements(torch.tensor(dataset.elements))
     for level in dataset.levels:
         model.level_index(level)
-    return {level: _known(model.head(index), dataset.elements) for index, level in enumerate(model.settings.levels)}
+    return {
+        level: known_references(model.head(index), dataset.elements)
+        for index, level in enumerate(model.settings.levels)
+    }
 
 
-def _known(head: EnergyHead, elements: Sequence[int]) -> References:
+def known_references(head: EnergyHead, elements: Sequence[int]) -> References:
+    """Return the references that a head has for some elements."""
     return References({number: float(head.reference_energies[number]) for number in elements}, len(elements))

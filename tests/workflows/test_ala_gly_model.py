@@ -8,12 +8,15 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from pesx.chemistry.perceive import to_rdkit
 from pesx.chemistry.read import read_molecule
 from pesx.geometry.torsion import torsion_angles
 from pesx.landscape.store import RunStore
-from pesx.training.sources.data_file import read_data_file
+from pesx.training.correction import differences
+from pesx.training.sources.data_file import read_data_file, read_file
+from pesx.training.sources.settings import FileSettings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "workflows" / "ala_gly_model"
@@ -125,3 +128,22 @@ def test_transition_states_of_another_molecule_are_refused(tmp_path: Path, monke
     with pytest.raises(SystemExit, match="is of another"):
         script("choose_energies").main()
     assert not (tmp_path / "chosen.extxyz").exists()
+
+
+def test_accurate_structures_are_found_again_among_those_written_for_another_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        sys, "argv", ["structures.py", str(FOLDER / "accurate.toml"), "--out", str(tmp_path / "cheap.extxyz")]
+    )
+    script("structures").main()
+    written = ase.io.read(tmp_path / "cheap.extxyz", ":")
+    for atoms in written:
+        atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((len(atoms), 3)))
+    ase.io.write(tmp_path / "labels.extxyz", written, format="extxyz")
+    accurate = read_data_file(FOLDER / "accurate.toml")
+    cheap = read_file(FileSettings(str(tmp_path / "labels.extxyz"), level="none"))
+    found = differences(accurate, cheap)
+    assert len(found) == len(accurate) == len(written)
+    for difference, whole in zip(found.molecules, accurate.molecules, strict=True):
+        np.testing.assert_array_equal(difference.forces, whole.forces)

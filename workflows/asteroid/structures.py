@@ -7,29 +7,10 @@ pesx label --frames ethanol.extxyz --engine gfn2 --out DATA/ethanol_gfn2.db
 import argparse
 from pathlib import Path
 
-import ase
 import ase.io
 from comparison import read_comparison
 
-from pesx.training.dataset import Dataset
-
-
-def structures(data: Dataset) -> list[ase.Atoms]:
-    """Return the structures alone, in the order of the data; each says its molecule and its trajectory."""
-    return [
-        ase.Atoms(
-            molecule.numbers,
-            positions,
-            info={
-                "name": molecule.name,
-                "charge": molecule.charge,
-                "spin": molecule.multiplicity,
-                "trajectory": int(trajectory),
-            },
-        )
-        for molecule in data.molecules
-        for positions, trajectory in zip(molecule.positions, molecule.trajectory, strict=True)
-    ]
+from pesx.training.sources.extxyz import structures
 
 
 def main(words: list[str] | None = None) -> None:

@@ -24,7 +24,7 @@ from pesx.errors import ConfigError, PesxError, WrongFolderError
 from pesx.so3krates import checkpoint
 from pesx.training.bias import BiasSettings, weigh
 from pesx.training.dataset import Dataset
-from pesx.training.evaluate import predicted_forces
+from pesx.training.evaluate import predictions
 from pesx.training.recipes import Labels, RecipeSettings, recipe_settings, train_by_recipe
 from pesx.training.trainer import MODEL
 
@@ -257,8 +257,8 @@ def _of_stages(stages: Sequence[str], folder: Path, test: Dataset) -> dict[str, 
         found["stages"][stage] = {name: card["run"][name] for name in ("step", "best_step", "how")}
         if stage.endswith("pretrain"):
             off = [
-                np.abs(forces - one.forces)
-                for forces, one in zip(predicted_forces(model, test), test.molecules, strict=True)
+                np.abs(predicted.forces - one.forces)
+                for predicted, one in zip(predictions(model, test), test.molecules, strict=True)
             ]
             found["pretrained_force_mae"] = 1e3 * float(np.concatenate([one.ravel() for one in off]).mean())
     return found

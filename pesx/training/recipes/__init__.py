@@ -8,6 +8,7 @@ from pesx.so3krates.model import So3krates
 from pesx.training.dataset import Dataset
 from pesx.training.recipes.asteroid import asteroid
 from pesx.training.recipes.asteroid_unlabelled import asteroid_unlabelled
+from pesx.training.recipes.corrected import corrected
 from pesx.training.recipes.delta import delta
 from pesx.training.recipes.multi_head import multi_head
 from pesx.training.recipes.pretrain_finetune import pretrain_finetune
@@ -20,11 +21,12 @@ RECIPES: Mapping[str, Recipe] = {
     "asteroid": asteroid,
     "asteroid-unlabelled": asteroid_unlabelled,
     "delta": delta,
+    "corrected": corrected,
     "multi-head": multi_head,
 }
 
-FROM_A_START = ("pretrain-finetune", "asteroid", "delta")
-"""Recipes whose pretraining can go on from a model that knows the cheap level already."""
+FROM_A_START = ("pretrain-finetune", "asteroid", "delta", "corrected")
+"""Recipes whose training on cheap frames can go on from a model that knows the cheap level already."""
 
 
 def train_by_recipe(

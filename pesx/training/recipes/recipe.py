@@ -10,9 +10,13 @@ from pesx.errors import ConfigError
 from pesx.so3krates import checkpoint
 from pesx.so3krates.model import So3krates
 from pesx.training.bias import BiasSettings
+from pesx.training.correction import CorrectionSettings
 from pesx.training.dataset import Dataset
 from pesx.training.settings import TrainingSettings
 from pesx.training.trainer import MODEL, train
+
+OF_RECIPES = ("stages", "bias", "correction")
+"""Tables of a settings file that are no settings of a training."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +27,18 @@ class RecipeSettings:
         training: Of every stage.
         stages: What single stages change, by name.
         bias: How cheap labels are weighed.
+        correction: How cheap labels are corrected.
     """
 
     training: TrainingSettings
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     bias: BiasSettings = field(default_factory=BiasSettings)
+    correction: CorrectionSettings = field(default_factory=CorrectionSettings)
 
     @property
     def is_staged(self) -> bool:
         """Whether there is anything in them that a training in one go does not know."""
-        return bool(self.stages) or self.bias != BiasSettings()
+        return bool(self.stages) or self.bias != BiasSettings() or self.correction != CorrectionSettings()
 
     def of(self, stage: str) -> TrainingSettings:
         """Return the settings of a stage."""
@@ -40,7 +46,7 @@ class RecipeSettings:
 
 
 def read_recipe_settings(path: str | Path) -> RecipeSettings:
-    """Read settings from a TOML file: those of a training, with ``[stages.NAME]`` and ``[bias]`` besides.
+    """Read settings from a TOML file: those of a training, with ``[stages.NAME]``, ``[bias]`` and ``[correction]`` besides.
 
     Raises:
         ConfigError: The file is not TOML, a key is unknown, or a value is out of range.
@@ -58,12 +64,17 @@ def recipe_settings(table: Mapping[str, Any], *, where: str = "") -> RecipeSetti
     Raises:
         ConfigError: A key is unknown, or a value is out of range.
     """
-    stages, bias = table.get("stages", {}), table.get("bias", {})
-    rest = {name: value for name, value in table.items() if name not in ("stages", "bias")}
+    stages, bias, correction = (table.get(name, {}) for name in OF_RECIPES)
+    rest = {name: value for name, value in table.items() if name not in OF_RECIPES}
     training = from_table(TrainingSettings, rest, where=where)
     if not isinstance(stages, dict) or not all(isinstance(changes, dict) for changes in stages.values()):
         raise ConfigError(f"Expected tables [{where}stages.NAME], came {stages!r}. Write a table for each stage.")
-    settings = RecipeSettings(training, stages, from_table(BiasSettings, bias, where=f"{where}bias."))
+    settings = RecipeSettings(
+        training,
+        stages,
+        from_table(BiasSettings, bias, where=f"{where}bias."),
+        from_table(CorrectionSettings, correction, where=f"{where}correction."),
+    )
     for stage in stages:
         settings.of(stage)
     return settings

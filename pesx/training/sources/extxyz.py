@@ -9,6 +9,7 @@ import numpy as np
 
 from pesx.engines.frames import frame_identity, read_frames
 from pesx.errors import InputError
+from pesx.training.dataset import Dataset
 from pesx.training.sources.columns import Columns, stacked
 from pesx.training.sources.file_frames import FileFrames
 from pesx.training.sources.format import Format
@@ -53,6 +54,27 @@ FORMAT = Format(
     force_unit="eV/angstrom",
 )
 """Units as ASE writes them."""
+
+
+def structures(data: Dataset) -> list[ase.Atoms]:
+    """Return the structures of frames without their labels, each with its name, charge, spin and trajectory.
+
+    What is written from them is read by ``pesx label --frames``, to be labelled at another level.
+    """
+    return [
+        ase.Atoms(
+            molecule.numbers,
+            positions,
+            info={
+                "name": molecule.name,
+                "charge": molecule.charge,
+                "spin": molecule.multiplicity,
+                "trajectory": int(trajectory),
+            },
+        )
+        for molecule in data.molecules
+        for positions, trajectory in zip(molecule.positions, molecule.trajectory, strict=True)
+    ]
 
 
 class ExtxyzFrames(FileFrames):

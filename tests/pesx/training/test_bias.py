@@ -6,24 +6,17 @@ import pytest
 from pesx.errors import ConfigError, InputError
 from pesx.training.bias import BiasSettings, weigh
 from pesx.training.dataset import Dataset
-from pesx.training.evaluate import predicted_forces
+from pesx.training.evaluate import predictions
 
 
 @pytest.fixture
 def biased(toy_data, toy_model):
     """Forces of the model itself, but frame k of each molecule is off by k/10 eV/angstrom in every component."""
     molecules = []
-    for molecule, forces in zip(toy_data.molecules, predicted_forces(toy_model, toy_data), strict=True):
+    for molecule, predicted in zip(toy_data.molecules, predictions(toy_model, toy_data), strict=True):
         off = 0.1 * np.arange(len(molecule))[:, None, None]
-        molecules.append(replace(molecule, level="cheap", forces=(forces + off).astype(np.float32)))
+        molecules.append(replace(molecule, level="cheap", forces=(predicted.forces + off).astype(np.float32)))
     return Dataset(tuple(molecules))
-
-
-def test_predicted_forces_come_in_the_order_of_the_frames(toy_data, toy_model):
-    whole = predicted_forces(toy_model, toy_data)
-    for index, molecule in enumerate(toy_data.molecules):
-        (alone,) = predicted_forces(toy_model, Dataset((molecule.take(np.array([3])),)))
-        np.testing.assert_allclose(whole[index][3], alone[0], atol=1e-6)
 
 
 def test_the_bias_is_the_mean_error_of_the_forces(biased, toy_model):

@@ -6,7 +6,7 @@ import torch
 
 from pesx.errors import InputError
 from pesx.training.dataset import Dataset
-from pesx.training.evaluate import evaluate
+from pesx.training.evaluate import evaluate, predictions
 from pesx.training.step import energy_and_forces
 from pesx.units import KCAL_PER_MOL
 
@@ -29,6 +29,16 @@ def test_a_model_has_no_errors_on_its_own_predictions(toy_model, exact):
         assert errors.force_mae < 0.1
         assert errors.energy_mae < 0.01
         assert abs(errors.energy_offset) < 0.01
+
+
+def test_predictions_are_those_of_each_frame_alone_with_the_references_in(toy_model, exact):
+    toy_model.set_reference_energies({1: -10.0, 6: -10.0, 8: -10.0})
+    whole = predictions(toy_model, exact)
+    for found, molecule in zip(whole, exact.molecules, strict=True):
+        np.testing.assert_allclose(found.energy, molecule.energy, atol=1e-4)
+        np.testing.assert_allclose(found.forces, molecule.forces, atol=1e-5)
+        (alone,) = predictions(toy_model, Dataset((molecule.take(np.array([3])),)))
+        np.testing.assert_allclose(found.forces[3], alone.forces[0], atol=1e-5)
 
 
 def test_groups_are_all_then_molecules_then_temperatures(toy_model, exact):

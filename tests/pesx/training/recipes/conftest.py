@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from pesx.so3krates.model import So3kratesSettings
-from pesx.training.dataset import Dataset
+from pesx.training.dataset import Dataset, merge
 from pesx.training.recipes import Labels, RecipeSettings
 from pesx.training.settings import TrainingSettings
 
@@ -26,11 +26,11 @@ def settings():
 
 @pytest.fixture(scope="module")
 def labels(make_springs):
-    """Few frames of a spring at one level, many at another at which it is stiffer."""
-    cheap = Dataset(
-        tuple(
-            replace(one, level="cheap", energy=1.3 * one.energy - 5.0, forces=1.3 * one.forces)
-            for one in (make_springs([8, 1, 1], 40, 0), make_springs([6, 1, 1, 1, 1], 40, 1))
-        )
-    )
-    return Labels(Dataset((make_springs([8, 1, 1], 20, 2),)), cheap)
+    """Few frames of a spring at one level, many at another at which it is stiffer; the few are among the many."""
+    accurate = make_springs([8, 1, 1], 20, 2)
+    others = (make_springs([8, 1, 1], 40, 0), make_springs([6, 1, 1, 1, 1], 40, 1))
+    cheap = [
+        replace(one, level="cheap", energy=1.3 * one.energy - 5.0, forces=1.3 * one.forces)
+        for one in (*others, accurate)
+    ]
+    return Labels(Dataset((accurate,)), merge([Dataset((one,)) for one in cheap]))

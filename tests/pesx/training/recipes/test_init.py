@@ -14,6 +14,7 @@ STAGES = {
     "asteroid": ["1-bias", "2-pretrain", "3-finetune"],
     "asteroid-unlabelled": ["1-score", "2-labels"],
     "delta": ["1-pretrain", "2-correction"],
+    "corrected": ["1-correction-1", "2-correction-2", "3-correction-3", "4-corrected", "5-finetune"],
     "multi-head": ["1-joint"],
 }
 

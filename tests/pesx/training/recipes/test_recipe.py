@@ -13,6 +13,7 @@ def test_mistakes_in_settings_are_named(tmp_path):
     for text, message in (
         ("n_steps = 5\n[stages.finetune]\nlerning_rate = 1.0\n", r"stages\.finetune\.lerning_rate"),
         ("n_steps = 5\n[bias]\nquantil = 1.0\n", r"bias\.quantil"),
+        ("n_steps = 5\n[correction]\nnetworks = 0\n", "networks"),
         ("n_steps = 5\n[stages]\nfinetune = 3\n", "stages"),
     ):
         path.write_text(text)
