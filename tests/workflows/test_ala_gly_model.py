@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from pesx.chemistry.perceive import to_rdkit
 from pesx.chemistry.read import read_molecule
 from pesx.geometry.torsion import torsion_angles
+from pesx.labelling.store import Frame, LabelWriter
 from pesx.landscape.store import RunStore
 from pesx.training.correction import differences
 from pesx.training.sources.data_file import read_data_file, read_file
@@ -147,3 +148,28 @@ def test_accurate_structures_are_found_again_among_those_written_for_another_lev
     assert len(found) == len(accurate) == len(written)
     for difference, whole in zip(found.molecules, accurate.molecules, strict=True):
         np.testing.assert_array_equal(difference.forces, whole.forces)
+
+
+@pytest.mark.parametrize("energies_only", [False, True])
+def test_packed_labels_are_read_as_they_were(energies_only: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    random = np.random.default_rng(0)
+    places = random.normal(scale=0.1, size=(4, 3, 3)) + np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    forces = random.normal(size=(4, 3, 3))
+    meta = {"level": "made up", "engine": "made up", "plan": ""}
+    with LabelWriter(tmp_path / "labels.db", meta, notes={}, energies_only=energies_only) as writer:
+        number = writer.add_molecule("water", np.array([8, 1, 1]), charge=0, multiplicity=1, smiles="O")
+        frames = [
+            Frame(place, "given", str(index), energy=-2000.0 - index, forces=None if energies_only else force)
+            for index, (place, force) in enumerate(zip(places, forces, strict=True))
+        ]
+        writer.add_task("one", number, frames, outcome="ok", seconds=1.0)
+    monkeypatch.setattr(sys, "argv", ["pack.py", str(tmp_path / "labels.db"), "--out", str(tmp_path / "packed")])
+    script("pack").main()
+    (molecule,) = read_data_file(tmp_path / "packed.toml").molecules
+    assert (molecule.name, molecule.level) == ("water", "made up")
+    np.testing.assert_allclose(molecule.energy, [-2000.0, -2001.0, -2002.0, -2003.0])
+    np.testing.assert_allclose(molecule.positions, places, atol=1e-6)
+    if energies_only:
+        assert not molecule.has_forces.any()
+    else:
+        np.testing.assert_allclose(molecule.forces, forces, atol=1e-6)

@@ -2,7 +2,8 @@
 
 python workflows/ala_gly_model/pack.py ala.db gly.db --out workflows/ala_gly_model/accurate
 
-Makes ``accurate/NAME.npz`` of each molecule and appends it to ``accurate.toml``, which names the level and the units.
+Makes ``accurate/NAME.npz`` of each molecule and appends it to ``accurate.toml``, which names the level and the units. Labels of
+``pesx label --energies-only`` have no forces in it.
 """
 
 import argparse
@@ -20,8 +21,8 @@ name = "{name}"
 level = "{level}"
 energy_unit = "eV"
 length_unit = "angstrom"
-force_unit = "eV/angstrom"
 """
+FORCE_UNIT = 'force_unit = "eV/angstrom"\n'
 
 
 def pack(database: Path, out: Path, suffix: str) -> list[str]:
@@ -31,16 +32,20 @@ def pack(database: Path, out: Path, suffix: str) -> list[str]:
         for molecule in store.molecules():
             frames = store.frames(molecule.id)
             path = out / f"{molecule.name}{suffix}.npz"
+            forces = np.ma.getdata(frames["forces"])
+            has_forces = bool(np.isfinite(forces).all())
+            # Positions to 1e-6 angstrom and forces to 1e-6 eV/angstrom: far below what a grid leaves.
+            arrays = {"F": np.round(forces, 6).astype(np.float32)} if has_forces else {}
             np.savez_compressed(
                 path,
                 z=molecule.numbers,
-                # Positions to 1e-6 angstrom and forces to 1e-6 eV/angstrom: far below what a grid leaves.
                 R=np.round(frames["positions"], 6),
                 E=frames["energy"],
-                F=np.round(np.ma.getdata(frames["forces"]), 6).astype(np.float32),
                 source=frames["source"],
+                **arrays,
             )
-            entries.append(ENTRY.format(path=f"{out.name}/{path.name}", name=molecule.name, level=store.level))
+            entry = ENTRY.format(path=f"{out.name}/{path.name}", name=molecule.name, level=store.level)
+            entries.append(entry + FORCE_UNIT * has_forces)
             print(f"{path}: {len(frames['energy'])} frames, {path.stat().st_size / 1024:.0f} KB")
     return entries
 
