@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pesx.errors import ConfigError, InputError, MissingExtraError
+from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates.checkpoint import load
 from pesx.so3krates.graph import GraphBatch, neighbour_pairs
 from pesx.typing import Tensor
@@ -67,6 +68,7 @@ class PesxModel(ModelInterface):  # type: ignore[misc]
         self._charge, self._n_unpaired = charge, multiplicity - 1
         self._network = network.to(self._device, dtype).eval().requires_grad_(False)
         self._checked: Tensor | None = None
+        self._bound: tuple[Tensor, LearnedPotential] | None = None
 
     def forward(self, state: Any, **kwargs: Any) -> dict[str, Tensor]:  # noqa: ARG002 - TorchSim passes options of others
         """Return "energy" of each system, eV, and "forces" on each atom, eV/angstrom.
@@ -80,6 +82,8 @@ class PesxModel(ModelInterface):  # type: ignore[misc]
         """
         state = state if isinstance(state, SimState) else SimState(**state)
         self._check(state)
+        if self._is_of_one_molecule(state):
+            return self._of_replicas(state)
         with torch.inference_mode(False), torch.enable_grad():
             graph = self._graph(state)
             energy = self._network(graph)
@@ -88,6 +92,24 @@ class PesxModel(ModelInterface):  # type: ignore[misc]
         broken = finite.new_zeros(graph.n_molecules).index_put((graph.molecule[~finite],), finite.new_ones(()))
         forces = gradient.neg().masked_fill(broken[graph.molecule, None], torch.nan)
         return {"energy": energy.detach().to(self._dtype).masked_fill(broken, torch.nan), "forces": forces}
+
+    def _is_of_one_molecule(self, state: Any) -> bool:
+        """Return whether all systems are one molecule, for which there are compiled kernels on a CPU."""
+        owner, numbers = state.system_idx, state.atomic_numbers
+        n_systems = int(owner[-1]) + 1 if len(owner) else 0
+        if self._device.type != "cpu" or n_systems == 0 or len(owner) % n_systems:
+            return False
+        each = torch.arange(n_systems).repeat_interleave(len(owner) // n_systems)
+        first = numbers[: len(owner) // n_systems]
+        return torch.equal(owner, each.to(owner)) and torch.equal(numbers, first.repeat(n_systems))
+
+    def _of_replicas(self, state: Any) -> dict[str, Tensor]:
+        numbers = state.atomic_numbers[: len(state.atomic_numbers) // (int(state.system_idx[-1]) + 1)].long()
+        if self._bound is None or not torch.equal(self._bound[0], numbers):
+            electrons = {"charge": self._charge, "multiplicity": self._n_unpaired + 1}
+            self._bound = numbers, LearnedPotential(self._network, numbers, **electrons)
+        now = self._bound[1](state.positions.detach().reshape(-1, len(numbers), 3))
+        return {"energy": now.energy.to(self._dtype), "forces": now.forces.reshape(-1, 3)}
 
     def _check(self, state: Any) -> None:
         if torch.as_tensor(state.pbc).any():

@@ -143,3 +143,27 @@ def test_what_cannot_be_done_is_refused(path):
         PesxModel(path, CPU, charge=1)
     with pytest.raises(ConfigError, match="float16"):
         PesxModel(path, CPU, torch.float16)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_replicas_of_one_molecule_are_those_of_a_mixed_batch(path, dtype):
+    """Replicas alone go through compiled kernels with tabulated filters."""
+    random = np.random.default_rng(0)
+    replicas = [molecule("CH3CH2OH") for _ in range(3)]
+    for atoms in replicas:
+        atoms.positions += 0.05 * random.normal(size=atoms.positions.shape)
+    model = PesxModel(path, CPU, dtype)
+    alone, mixed = model(state_of(replicas, dtype)), model(state_of([*replicas, molecule("H2O")], dtype))
+    n_rows = sum(map(len, replicas))
+    torch.testing.assert_close(alone["energy"], mixed["energy"][:3], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(alone["forces"], mixed["forces"][:n_rows], rtol=1e-5, atol=1e-5)
+    assert alone["energy"].dtype == alone["forces"].dtype == dtype
+
+
+def test_another_molecule_of_as_many_atoms_is_not_taken_for_the_last_one(path):
+    model = PesxModel(path, CPU)
+    first = model(state_of([molecule("H2O")]))["energy"]
+    other = molecule("H2O")
+    other.numbers[0] = 6
+    assert model(state_of([other]))["energy"] != first
+    assert torch.equal(model(state_of([molecule("H2O")]))["energy"], first)
