@@ -75,28 +75,33 @@ def archive_bytes(archive: MinimaArchive) -> int:
     return len(archive) * (per + 16)
 
 
+def stored(store: RunStore, positions: Positions, energy: Tensor, keys: list[str]) -> None:
+    """Write minima to a database, with one quench each."""
+    n = len(energy)
+    zeros, every = torch.zeros(n).double(), np.arange(n)
+    with store.transaction():
+        store.add_quenches(
+            Quenches(
+                walker=np.zeros(n, dtype=np.int64),
+                hop=every,
+                move=np.full(n, "torsion", dtype=object),
+                outcome=np.full(n, int(Outcome.CONVERGED)),
+                energy=energy.numpy(),
+                n_evaluations=np.full(n, 200),
+                minimum=every,
+                started_from=every,
+                is_accepted=np.ones(n, dtype=bool),
+            )
+        )
+        counts = torch.ones(n).long()
+        store.add_minima(StoredMinima(positions, energy, zeros, zeros, zeros, torch.arange(n), counts, keys))
+
+
 def database_bytes(molecule: Molecule, positions: Positions, energy: Tensor, keys: list[str]) -> int:
     """Return the size of a database with these minima and one quench each."""
-    n = len(energy)
-    zeros = torch.zeros(n).double()
     with tempfile.TemporaryDirectory() as place:
-        with RunStore.create(Path(place), molecule) as store, store.transaction():
-            counts = torch.ones(n).long()
-            every = np.arange(n)
-            store.add_quenches(
-                Quenches(
-                    walker=np.zeros(n, dtype=np.int64),
-                    hop=every,
-                    move=np.full(n, "torsion", dtype=object),
-                    outcome=np.full(n, int(Outcome.CONVERGED)),
-                    energy=energy.numpy(),
-                    n_evaluations=np.full(n, 200),
-                    minimum=every,
-                    started_from=every,
-                    is_accepted=np.ones(n, dtype=bool),
-                )
-            )
-            store.add_minima(StoredMinima(positions, energy, zeros, zeros, zeros, torch.arange(n), counts, keys))
+        with RunStore.create(Path(place), molecule) as store:
+            stored(store, positions, energy, keys)
         return sum(path.stat().st_size for path in Path(place).glob("landscape.db*"))
 
 
