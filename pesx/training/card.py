@@ -85,7 +85,12 @@ def with_uncertainty(
         "units": "kcal/mol, mean removed for each molecule",
         "calibration": {name: one.as_table() for name, one in measured.items()},
     }
-    return _hashed({**{key: value for key, value in card.items() if key != "hash"}, "uncertainty": facts})
+    return with_facts(card, uncertainty=facts)
+
+
+def with_facts(card: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
+    """Return a card with further facts, as plain values, in the place of those it has under the same names."""
+    return _hashed({**{key: value for key, value in card.items() if key != "hash"}, **facts})
 
 
 def _hashed(card: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from pesx.chemistry.perceive import to_rdkit
 from pesx.chemistry.read import read_molecule
 from pesx.geometry.torsion import torsion_angles
 from pesx.labelling.store import Frame, LabelWriter
+from pesx.landscape.records import Quenches, StoredMinima, Verifications
 from pesx.landscape.store import RunStore
+from pesx.so3krates.checkpoint import PACKAGED, load, model_hash
 from pesx.training.correction import differences
 from pesx.training.sources.data_file import read_data_file, read_file
 from pesx.training.sources.settings import FileSettings
@@ -173,3 +175,33 @@ def test_packed_labels_are_read_as_they_were(energies_only: bool, tmp_path: Path
         assert not molecule.has_forces.any()
     else:
         np.testing.assert_allclose(molecule.forces, forces, atol=1e-6)
+
+
+def test_what_became_of_minima_goes_into_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    molecule, n = read_molecule("CCO"), 3
+    every, ones = np.arange(n), torch.ones(n).double()
+    with RunStore.create(tmp_path / "run", molecule, {}) as store, store.transaction():
+        quench = {"walker": every, "hop": every, "move": np.full(n, "seed", dtype=object), "outcome": np.full(n, 1)}
+        quench |= {"energy": -1.0 * every, "n_evaluations": every, "minimum": every, "started_from": every}
+        store.add_quenches(Quenches(**quench, is_accepted=np.full(n, fill_value=True)))
+        places = molecule.positions.expand(n, -1, -1)
+        counts = torch.ones(n).long()
+        store.add_minima(StoredMinima(places, torch.tensor(-1.0 * every), *[ones] * 3, counts * 0, counts, ["key"] * n))
+        rows = {"minimum": every[:2], "level": np.full(2, "other", dtype=object), "outcome": np.full(2, 1)}
+        rows |= {name: np.zeros(2) for name in ("unrelaxed_energy", "energy", "heavy_rmsd")}
+        store.add_verifications(
+            Verifications(**rows, rmsd=np.array([0.1, 0.9]), n_evaluations=np.array([4, 5]), positions=places[:2])
+        )
+    words = [
+        str(ROOT / "pesx" / "data" / PACKAGED),
+        f"ethanol={tmp_path / 'run'}",
+        "--out",
+        str(tmp_path / "new.safetensors"),
+    ]
+    monkeypatch.setattr(sys, "argv", ["minima_card.py", *words])
+    script("minima_card").main()
+    model, card = load(tmp_path / "new.safetensors")
+    (found,) = card["minima"]["ethanol"]
+    assert (found["minima"], found["level"], found["n_evaluations"]) == (3, "other", 9)
+    assert found["all_atoms"]["count"] == 1
+    assert model_hash(model) == model_hash(load(None)[0])
