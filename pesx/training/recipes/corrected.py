@@ -3,7 +3,7 @@
 Delta learning (Ramakrishnan et al. 2015, doi:10.1021/acs.jctc.5b00099) for labels instead of models: the correction is learnt
 from structures with labels of both levels, so it is free of the error of a network for the cheap level, and nothing of it is
 left to be computed when the model is used. Where several networks for the correction disagree, labels count less, as biased
-ones do in ASTEROID.
+ones do in ASTEROID. With a start, every other network goes on from it: networks from one kind of weights err alike.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,10 @@ def corrected(stages: Stages, labels: Labels) -> Mapping[str, Any]:
     of_correction = stages.settings.of("correction")
     networks = [
         stages.train(
-            f"correction-{number + 1}", pairs, settings=replace(of_correction, seed=of_correction.seed + number)
+            f"correction-{number + 1}",
+            pairs,
+            settings=replace(of_correction, seed=of_correction.seed + number),
+            start=stages.start if number % 2 else None,
         )
         for number in range(stages.settings.correction.networks)
     ]

@@ -36,3 +36,15 @@ def test_cheap_labels_of_other_structures_alone_are_refused_before_any_stage(set
     with pytest.raises(InputError, match="Label the accurate structures at the cheap level too"):
         train_by_recipe("corrected", settings, replace(labels, cheap=Dataset(tuple(moved))), tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+def test_every_other_network_goes_on_from_the_start(settings, labels, tmp_path):
+    settings = replace(settings, correction=CorrectionSettings(networks=2))
+    train_by_recipe("pretrain-finetune", settings, labels, tmp_path / "first")
+    start, _ = checkpoint.load(tmp_path / "first" / "1-pretrain" / "model.safetensors")
+    train_by_recipe("corrected", settings, labels, tmp_path / "second", start=start)
+    cards = [
+        checkpoint.load(tmp_path / "second" / stage / "model.safetensors")[1]
+        for stage in ("1-correction-1", "2-correction-2")
+    ]
+    assert [card["run"]["start"] for card in cards] == ["random weights", checkpoint.model_hash(start)]
