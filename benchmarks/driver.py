@@ -2,10 +2,12 @@
 
 The driver is the real one: walkers, moves, archive, ledger and database of ``pesx explore``, with Ac-Ala3-NHMe. The workers are
 not: they return, at once, minima drawn from a pool of synthetic ones, part of them in the archive already. So all the time is
-the driver's, and its parts are told apart. What messages cost on their way through Ray is not in it.
+the driver's, and its parts are told apart. What the orders and the report of a round cost the driver on their way through Ray
+is measured with an actor that does nothing else.
 
-With a rate of quenches for a GPU (``--per-gpu``), the hops that the driver can take divided by it are the GPUs that it can
-feed. That is an estimate for GPUs that were not there.
+With a rate of quenches for a GPU (``--per-gpu``), both together say how many GPUs the driver can feed: that is an estimate for
+GPUs that were not there. So is what could be fed if the workers made the proposals and looked at the chemistry, and if they
+also knew the archive and reported only what it lacks.
 """
 
 import argparse
@@ -127,6 +129,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=12, help="of so many hops (12)")
     parser.add_argument("--new", type=float, default=0.2, help="part of the hops that find a new minimum (0.2)")
     parser.add_argument("--per-gpu", type=float, default=95.0, help="quenches a second of one GPU (95)")
+    parser.add_argument("--reports", type=int, default=200, help="through Ray, to be timed (200)")
+    parser.add_argument(
+        "--rare", type=float, default=0.02, help="part of the hops that find something new, late in a run (0.02)"
+    )
     return parser.parse_args(argv)
 
 
@@ -166,7 +172,55 @@ def hops_per_second(molecule: Molecule, size: int, arguments: argparse.Namespace
         "hops_per_s": n_done / seconds,
         "us_per_hop": 1e6 * seconds / n_done,
         **each,
-        "gpus": n_done / seconds / arguments.per_gpu,
+    }
+
+
+class Answering:
+    """An actor that returns as many ends of hops as it is sent hops."""
+
+    def work(self, hops: Hops) -> Ended:
+        """Return ends."""
+        walker = torch.arange(len(hops.move))
+        return Ended(Job.fresh(walker), minima(hops.positions, hops.kinetic))
+
+
+def cost_of_a_round(molecule: Molecule, n_hops: int, n_rounds: int) -> dict[str, float]:
+    """Return what sending orders and taking a report costs the driver, through Ray, s."""
+    import ray
+
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        actor = ray.remote(Answering).remote()
+        places = molecule.positions.double().expand(n_hops, -1, -1).clone()
+        zeros = torch.zeros(n_hops).double()
+        hops = Hops(positions=places, velocities=places, kinetic=zeros, move=zeros.long())
+        ray.get(actor.work.remote(hops))
+        began = time.process_time()
+        for _ in range(n_rounds):
+            ray.get(actor.work.remote(hops))
+        return {"hops": n_hops, "us_per_round": 1e6 * (time.process_time() - began) / n_rounds}
+    finally:
+        ray.shutdown()
+
+
+def fed(row: dict[str, float], of_rounds: float, arguments: argparse.Namespace) -> dict[str, float]:
+    """Return how many GPUs can be fed, as it is and with the work of the driver cut down step by step.
+
+    Args:
+        row: Of :func:`hops_per_second`.
+        of_rounds: Time for the messages of one GPU, microseconds a second.
+        arguments: Of the command line.
+    """
+
+    def gpus(us_per_hop: float) -> float:
+        return 1e6 / (arguments.per_gpu * us_per_hop + of_rounds)
+
+    without = row["us_per_hop"] - row["proposals_us"] - row["chemistry_us"]
+    return {
+        "minima": row["minima"],
+        "gpus_now": gpus(row["us_per_hop"]),
+        "gpus_workers_propose": gpus(without),
+        "gpus_workers_know_the_archive": gpus(arguments.rare * without),
     }
 
 
@@ -176,8 +230,16 @@ def main(argv: list[str] | None = None) -> None:
     set_threads(arguments.threads)
     molecule = read_molecule(str(EXAMPLE))
     rows = [hops_per_second(molecule, size, arguments) for size in arguments.sizes]
+    # A worker reports when a sixteenth of its slots has something to say; see pesx.distributed.worker.
+    n_hops = arguments.slots // 16
+    of_a_round = cost_of_a_round(molecule, n_hops, arguments.reports)
+    of_rounds = of_a_round["us_per_round"] * arguments.per_gpu / n_hops
+    guesses = [fed(row, of_rounds, arguments) for row in rows]
     show("What the driver can do", list(rows[0]), [list(row.values()) for row in rows])
-    write(arguments.out, settings=plain_settings(arguments), results={"rows": rows})
+    show("A round of one worker, through Ray", list(of_a_round), [list(of_a_round.values())])
+    show("GPUs that can be fed", list(guesses[0]), [list(guess.values()) for guess in guesses])
+    results = {"rows": rows, "round": of_a_round, "gpus": guesses}
+    write(arguments.out, settings=plain_settings(arguments), results=results)
 
 
 if __name__ == "__main__":

@@ -32,3 +32,18 @@ def test_a_worker_without_news_reports_in_time() -> None:
     report = Worker(PLAN).work(Orders(), 0.0)
     assert report.quenched is None
     assert report.n_evaluations == 0
+
+
+def test_a_worker_with_many_slots_waits_for_more_than_one_end() -> None:
+    worker = Worker(BenchPlan(PLAN.potential, n_slots=64, dtype=torch.float64))
+    positions = torch.randn(64, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    still = torch.zeros(64, dtype=torch.float64)
+    orders = Orders(starts=[(torch.arange(64), Hops(positions, torch.zeros_like(positions), still, still.long()))])
+    seen: list[int] = []
+    while len(seen) < 64:
+        quenched = worker.work(orders, 60.0 if len(seen) <= 60 else 0.0).quenched
+        orders = Orders()
+        if quenched is not None:
+            seen += quenched.job.walker.tolist()
+            assert len(quenched.job.walker) >= 4 or len(seen) > 60
+    assert sorted(seen) == list(range(64))
