@@ -165,3 +165,35 @@ def test_a_run_goes_on_with_and_without_a_cluster(tmp_path: Path) -> None:
         assert run.exploration.n_evaluations >= counted
         run.go()
     assert energies(tmp_path) == pytest.approx(LOWEST_OF_LJ7, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_machines_may_join_and_leave_while_it_runs(tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster as Nodes
+
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        settings = lj7(molecule="LJ13", n_minima=10**5, patience=0.0, ray=nodes.address, workers=0)
+        with Run.start(settings, tmp_path) as run:
+            seen, joined = [0], []
+
+            def look(_: object) -> None:
+                n_workers = len(run.exploration.bench.places)
+                if n_workers == seen[-1]:
+                    return
+                seen.append(n_workers)
+                if seen == [0, 1]:
+                    joined.append(nodes.add_node(num_cpus=1))
+                elif seen == [0, 1, 2]:
+                    nodes.remove_node(joined[0], allow_graceful=False)
+                elif len(seen) == 4:
+                    run.exploration.interrupt()
+
+            assert run.go(look) == "interrupted"
+            # Walkers came with the second worker, and stay when it goes.
+            assert len(run.exploration.walkers.energy) > 12
+        assert seen == [0, 1, 2, 1]
+    finally:
+        nodes.shutdown()
+    assert energies(tmp_path)
