@@ -1,5 +1,6 @@
 """The record of what was joined: buffers it, and writes it to the run."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +101,16 @@ class Ledger:
         is_done = n_done >= connections.n_maxima
         ends = zip(connections.first[is_done].tolist(), connections.second[is_done].tolist(), strict=True)
         return {(min(pair), max(pair)) for pair in ends}
+
+    def n_searched(self) -> Counter[int]:
+        """Return how many searches that started around each minimum have ended."""
+        connections, searches = self._store.connections(), self._store.searches()
+        n_done = np.bincount(searches.connection, minlength=len(connections))
+        is_around = connections.first == connections.second
+        found: Counter[int] = Counter()
+        for minimum, n in zip(connections.first[is_around].tolist(), n_done[is_around].tolist(), strict=True):
+            found[minimum] += n
+        return found
 
     def joined(self) -> set[tuple[int, int]]:
         """Return the pairs of different minima with a transition state between them."""

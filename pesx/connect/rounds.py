@@ -21,7 +21,7 @@ class RoundSettings:
 
     Attributes:
         n_neighbours: Each minimum is to be joined with so many of the nearest.
-        n_around: Searches that start around each minimum, without a partner; they find rearrangements of one minimum, too.
+        n_around: Searches in all that start around each minimum, without a partner; they find rearrangements of one, too.
         window: Only minima up to this above the lowest, in the unit of energy of the run.
         most_rounds: Rounds for what is missing, each with another way round.
     """
@@ -92,12 +92,10 @@ class Rounds:
             if set(pair) <= inside and pair not in done
         ]
         if self._settings.n_around:
+            n_done = self._ledger.n_searched()
+            n_left = {number: self._settings.n_around - n_done[number] for number in inside}
             alone = sorted(inside, key=lambda number: energy[number])
-            wanted += [
-                Wanted(number, number, AROUND, self._settings.n_around)
-                for number in alone
-                if (number, number) not in done
-            ]
+            wanted += [Wanted(number, number, AROUND, n_left[number]) for number in alone if n_left[number] > 0]
         return wanted
 
     def _inside(self) -> Array:

@@ -62,6 +62,18 @@ def test_searches_around_minima_are_asked_for_once(store: RunStore):
     assert {(one.reason, one.n_searches) for one in wanted} == {(AROUND, 5)}
 
 
+def test_searches_around_a_minimum_that_were_made_before_count(store: RunStore):
+    ledger = Ledger(store)
+    for minimum, n_ended in ((1, 3), (2, 5)):
+        number = ledger.add_connection((minimum,) * 2, AROUND, outcome=Outcome.CONVERGED, n_maxima=5, n_evaluations=0)
+        for _ in range(n_ended):
+            ledger.add_search(number, outcome=Outcome.OUT_OF_STEPS, energy=0.0, n_evaluations=1)
+    ledger.commit()
+    for n_around, left in ((5, {0: 5, 1: 2, 3: 5}), (8, {0: 8, 1: 5, 2: 3, 3: 8})):
+        wanted = rounds(store, n_neighbours=0, n_around=n_around)()
+        assert {one.first: one.n_searches for one in wanted} == left
+
+
 def test_a_window_below_nothing_is_refused():
     with pytest.raises(ConfigError, match="window"):
         RoundSettings(window=-1.0)
