@@ -171,8 +171,8 @@ class Connecting:
             direction = (
                 torch.randn(minimum.shape, dtype=torch.float64, generator=generator) * self.parts.is_free_to_move
             )
-            direction = direction / direction.norm()
-            start = (minimum + self.parts.kick * direction).to(self.sizes.device, self.sizes.dtype)
+            length = self.parts.kick * (1.0 + (self.parts.reach - 1.0) * float(torch.rand((), generator=generator)))
+            start = (minimum + length * direction / direction.norm()).to(self.sizes.device, self.sizes.dtype)
             nothing = torch.zeros_like(start)
             self._wait(Search(number, start, tangent=nothing, pair=(nothing, nothing)))
 

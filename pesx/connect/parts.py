@@ -32,7 +32,8 @@ class Parts:
         limits: When either is given up; ``fmax`` is not used.
         relaxation: Down on both sides, and polished.
         push: First displacement to either side, of the atom that moves most, angstrom.
-        kick: Norm of the displacement of searches that start around a minimum, angstrom.
+        kick: Least norm of the displacement of searches that start around a minimum, angstrom.
+        reach: The greatest is so many times as large; each search draws its own.
         sieve: Knows the molecule.
         modes: Returns all internal modes of stationary points.
         second: Returns the Hessians where searches start, for small systems; None to learn them on the way.
@@ -54,11 +55,12 @@ class Parts:
     sieve: Sieve
     modes: Callable[[Positions], Modes]
     second: Callable[[Positions], Hessian] | None = None
+    reach: float = 1.0
     highest: float = torch.inf
     is_free_to_move: Float[Tensor, "3"] | float = 1.0
 
     def __post_init__(self) -> None:
-        require(self, above_zero=["push", "kick", "highest"])
+        require(self, above_zero=["push", "kick", "highest"], at_least_one=["reach"])
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,8 @@ def cluster_parts(potential: Potential, molecule: Molecule, *, mirror: Mirror, e
         relaxation=reduced_stages(500.0),
         push=0.05,
         kick=0.6,
+        # The highest transition states of LJ7 and LJ8 lie two well depths above the others, far from any minimum.
+        reach=4.0,
         sieve=cluster_sieve(energy_window),
         modes=partial(modes, potential, tolerance=1e-6),
         second=partial(hessian, potential),

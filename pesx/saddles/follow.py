@@ -14,9 +14,22 @@ from pesx.config import require
 from pesx.outcome import Outcome
 from pesx.relax.davidson import Guess
 from pesx.relax.quench import Convergence, judge
-from pesx.saddles.second import Matrices, Spectrum, Vectors, fixed_motions, internal, rigid_motions, spectrum, updated
+from pesx.saddles.second import (
+    Matrices,
+    Spectrum,
+    Vectors,
+    bounded,
+    fixed_motions,
+    internal,
+    rigid_motions,
+    spectrum,
+    updated,
+)
 from pesx.state import Evaluation, fmax
 from pesx.typing import Energies, Float, Forces, Index, Mask, PerReplica, Positions, Tensor
+
+_STIFFEST = 10.0
+"""Curvatures above this times the stiffness are errors, as are those below minus the stiffness."""
 
 _ROUGH = 10.0
 """How much longer displacements are in float32, whose forces have fewer digits."""
@@ -218,6 +231,12 @@ class Follow:
         at = moves[:, None, None]
         base = torch.where(at, state.positions, state.base)
         second = torch.where(at, second + turned, second)
+        second, known = bounded(
+            second,
+            spectrum(second, self._outside(base)),
+            lowest=-self.stiffness,
+            highest=_STIFFEST * self.stiffness,
+        )
         return replace(
             state,
             base=base,
@@ -225,7 +244,7 @@ class Follow:
             forces=torch.where(at, now.forces, state.forces),
             second=second,
             model=torch.where(at, model, state.model),
-            spectrum=spectrum(second, self._outside(base)),
+            spectrum=known,
             products=torch.where(at, 0.0, products),
             n_products=torch.where(moves, 0, state.n_products + is_product),
             n_steps=torch.where(is_product, 0, state.n_steps + (moves & ~is_first)),

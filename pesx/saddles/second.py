@@ -5,7 +5,7 @@ least in the metric of the old one: TS-BFGS (Anglada and Bofill 1998, J. Comput.
 curvatures, as BFGS does not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -100,7 +100,11 @@ def internal(vectors: Vectors, outside: Float[Tensor, "B D M"]) -> Vectors:
 
 
 def spectrum(second: Matrices, outside: Float[Tensor, "B D M"]) -> Spectrum:
-    """Return the eigenvalues of Hessians with the motions outside projected out; NaN for Hessians that are not finite."""
+    """Return the eigenvalues of Hessians with the motions outside projected out; NaN where there are none to be had.
+
+    That is where a Hessian is not finite, or its elements are of many orders of magnitude, as where atoms lie upon each other, so
+    that no eigenvalues are found.
+    """
     size = second.shape[1]
     n_internal = size - (outside.square().sum(dim=1) > 0.5).sum(dim=1)
     if len(second) == 0:
@@ -117,8 +121,34 @@ def _row_spectrum(second: Float[Tensor, "D D"], outside: Float[Tensor, "D M"]) -
     inside = torch.eye(len(second), dtype=second.dtype, device=second.device) - outside @ outside.T
     projected = inside @ second @ inside
     top = 2.0 * torch.linalg.matrix_norm(projected) + 1.0
-    values, vectors = torch.linalg.eigh(0.5 * (projected + projected.T) + top * outside @ outside.T)
+    try:
+        values, vectors = torch.linalg.eigh(0.5 * (projected + projected.T) + top * outside @ outside.T)
+    except torch.linalg.LinAlgError:
+        return torch.full_like(second[0], torch.nan), torch.full_like(second, torch.nan)
     return values, vectors
+
+
+def bounded(second: Matrices, now: Spectrum, *, lowest: float, highest: float) -> tuple[Matrices, Spectrum]:
+    """Return Hessians whose curvatures beyond bounds are brought back to them, and their spectra; other rows stay as they are.
+
+    Small steps leave large errors behind in an updated Hessian, where the old one was wrong across them.
+
+    Args:
+        second: Hessians, eV/angstrom^2.
+        now: Their spectra.
+        lowest: Least curvature.
+        highest: Greatest curvature.
+    """
+    values = torch.where(now.is_internal, now.values.clamp(lowest, highest), now.values)
+    change = values - now.values
+    rows = (change.isfinite() & (change != 0.0)).any(dim=1).nonzero()[:, 0].tolist()
+    if not rows:
+        return second, now
+    second = second.clone()
+    for row in rows:
+        vectors = now.vectors[row].clone()
+        second[row] += (vectors * change[row]) @ vectors.T
+    return second, replace(now, values=values)
 
 
 def updated(second: Matrices, step: Vectors, rise: Vectors, *, rows: Mask, now: Spectrum) -> Matrices:

@@ -1,8 +1,9 @@
+import pytest
 import torch
 
 from pesx.potentials.lennard_jones import LennardJones
 from pesx.relax.modes import modes, rigid_projector
-from pesx.saddles.second import fixed_motions, internal, rigid_motions, spectrum, updated
+from pesx.saddles.second import bounded, fixed_motions, internal, rigid_motions, spectrum, updated
 
 GENERATOR = torch.Generator().manual_seed(5)
 POSITIONS = torch.randn(4, 5, 3, generator=GENERATOR, dtype=torch.float64)
@@ -76,3 +77,36 @@ def test_a_hessian_that_is_not_finite_spoils_its_own_spectrum_only():
     spoilt = spectrum(second, rigid_motions(POSITIONS[:3]))
     assert torch.equal(spoilt.values[[0, 2]], whole.values[[0, 2]])
     assert spoilt.values[1].isnan().all()
+
+
+def test_curvatures_beyond_bounds_are_brought_back_and_others_stay():
+    generator = torch.Generator().manual_seed(3)
+    positions = torch.randn(2, 4, 3, dtype=torch.float64, generator=generator)
+    noise = torch.randn(2, 12, 12, dtype=torch.float64, generator=generator)
+    outside = rigid_motions(positions)
+    second = noise + noise.mT
+    second[1] *= 0.1
+    found, known = bounded(second, spectrum(second, outside), lowest=-2.0, highest=3.0)
+    assert torch.equal(found[1], second[1])
+    before, after = (spectrum(matrices, outside).values[0, :6] for matrices in (second, found))
+    assert before[0] < -2.0
+    assert before[-1] > 3.0
+    torch.testing.assert_close(after, before.clamp(-2.0, 3.0))
+    torch.testing.assert_close(known.values[0, :6], after)
+
+
+def test_a_hessian_without_eigenvalues_spoils_its_own_spectrum_only(monkeypatch: pytest.MonkeyPatch):
+    plain = torch.linalg.eigh
+
+    def failing(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if matrix.abs().max() > 1e100:
+            raise torch.linalg.LinAlgError("did not converge")
+        return plain(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", failing)
+    second = torch.eye(12, dtype=torch.float64).expand(2, -1, -1).clone()
+    second[0] *= 1e200
+    positions = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = spectrum(second, rigid_motions(positions))
+    assert found.values[0].isnan().all()
+    assert found.values[1].isfinite().all()
