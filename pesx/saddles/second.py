@@ -102,8 +102,8 @@ def internal(vectors: Vectors, outside: Float[Tensor, "B D M"]) -> Vectors:
 def spectrum(second: Matrices, outside: Float[Tensor, "B D M"]) -> Spectrum:
     """Return the eigenvalues of Hessians with the motions outside projected out; NaN where there are none to be had.
 
-    That is where a Hessian is not finite, or its elements are of many orders of magnitude, as where atoms lie upon each other, so
-    that no eigenvalues are found.
+    That is where a Hessian is not finite, or its elements are of too many orders of magnitude, as where atoms lie upon each
+    other.
     """
     size = second.shape[1]
     n_internal = size - (outside.square().sum(dim=1) > 0.5).sum(dim=1)
