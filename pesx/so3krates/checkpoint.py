@@ -21,7 +21,7 @@ FORMAT = "pesx-so3krates"
 
 UNITS = {"energy": "eV", "length": "angstrom"}
 
-PACKAGED = "ala_gly_gfn2.safetensors"
+PACKAGED = "ala_gly.safetensors"
 """The model that comes with pesx, in ``pesx.data``."""
 
 FACTOR = "uncertainty.factor"

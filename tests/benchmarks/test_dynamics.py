@@ -3,7 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ase
+import ase.io
 import pytest
+
+from pesx.chemistry.read import read_molecule
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -19,8 +23,9 @@ def test_it_writes_the_file_that_the_readme_names(monkeypatch: pytest.MonkeyPatc
 
 
 def test_ratios_are_of_speeds_measured_in_one_run(tmp_path: Path) -> None:
-    molecule, out = tmp_path / "water.xyz", tmp_path / "out.json"
-    molecule.write_text("3\n\nO 0 0 0.12\nH 0 0.76 -0.47\nH 0 -0.76 -0.47\n")
+    molecule, out = tmp_path / "residue.xyz", tmp_path / "out.json"
+    residue = read_molecule("CC(=O)NCC(=O)NC")
+    ase.io.write(molecule, ase.Atoms(residue.numbers.numpy(), residue.positions.numpy()))
     words = ["--molecule", molecule, "--replicas", "1", "3", "--seconds", "0.3", "--out", out, "--threads", "1"]
     subprocess.run([sys.executable, FOLDER / "dynamics.py", *words], check=True)
     rows = json.loads(out.read_text())["results"]

@@ -10,8 +10,8 @@ from pesx.cli import main
 from pesx.config import from_table, read_toml
 from pesx.labelling.plan import read_plan
 from pesx.run import ExploreSettings
-from pesx.so3krates.checkpoint import packaged_model
-from pesx.training.recipes import recipe_settings
+from pesx.so3krates.checkpoint import load, packaged_model
+from pesx.training.recipes import read_recipe_settings, recipe_settings
 from pesx.training.settings import TrainingSettings, read_settings
 from pesx.training.sources.data_file import read_data_file
 
@@ -29,7 +29,7 @@ def read(path: Path) -> object:
     if path.stem.startswith("label"):
         return read_plan(path)
     if path.stem.startswith("train"):
-        return read_settings(path)
+        return read_recipe_settings(path)
     if path.parent.name == "asteroid":
         # Its own script reads the whole of it.
         return recipe_settings(read_toml(path)["training"])
@@ -75,7 +75,7 @@ def test_the_smoke_twin_finds_all_minima_of_lj7(tmp_path, capfd):
 
 def test_the_test_set_of_the_model_is_held_out():
     folder = WORKFLOWS / "ala_gly_model"
-    plans = [read_plan(folder / name) for name in ("label.toml", "label_simulated.toml")]
+    plans = [read_plan(folder / name) for name in ("label.toml", "label_simulated.toml", "label_corrected.toml")]
     trained = {name for plan in plans for group in plan.molecules for name in group.by_name()}
     tested = {name for group in read_plan(folder / "label_test.toml").molecules for name in group.by_name()}
     assert tested - trained == {"Ac-Gly-Ala-Gly-NHMe"}
@@ -84,6 +84,16 @@ def test_the_test_set_of_the_model_is_held_out():
 
 def test_the_packaged_model_is_the_one_that_the_recipe_makes():
     _, card = packaged_model()
+    recipe = read_recipe_settings(WORKFLOWS / "ala_gly_model" / "train_corrected.toml")
+    assert from_table(TrainingSettings, card["settings"]) == recipe.of("finetune")
+
+
+def test_the_model_it_starts_from_is_the_one_that_its_recipe_makes():
+    _, card = load(WORKFLOWS / "ala_gly_model" / "gfn2.safetensors")
     first, second = (read_settings(WORKFLOWS / "ala_gly_model" / name) for name in ("train.toml", "train_more.toml"))
     assert from_table(TrainingSettings, card["settings"]) == second
-    assert first.model == second.model
+    assert (
+        first.model
+        == second.model
+        == read_recipe_settings(WORKFLOWS / "ala_gly_model" / "train_corrected.toml").training.model
+    )

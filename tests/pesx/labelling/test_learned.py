@@ -2,21 +2,22 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-import torch
 
+from pesx.chemistry.read import read_molecule
 from pesx.errors import CheckpointError, InputError
 from pesx.labelling.learned import check_model, learned_surface
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates.checkpoint import PACKAGED, load, model_hash
 
 MODEL = str(files("pesx.data") / PACKAGED)
+PEPTIDE = read_molecule("CC(=O)NCC(=O)NC")
+ATOMS = tuple(PEPTIDE.numbers.tolist())
 WATER = (8, 1, 1)
-BENT = np.array([[0.0, 0.0, 0.0], [0.97, 0.0, 0.0], [-0.24, 0.94, 0.0]])
 
 
 def test_the_surface_is_that_of_the_model() -> None:
-    energy, forces = learned_surface(MODEL, WATER, charge=0, multiplicity=1)(BENT)
-    found = LearnedPotential(load(MODEL)[0], torch.tensor(WATER))(torch.tensor(BENT)[None])
+    energy, forces = learned_surface(MODEL, ATOMS, charge=0, multiplicity=1)(PEPTIDE.positions.numpy())
+    found = LearnedPotential(load(MODEL)[0], PEPTIDE.numbers)(PEPTIDE.positions[None])
     assert energy == pytest.approx(float(found.energy[0]), abs=1e-4)
     np.testing.assert_allclose(forces, found.forces[0], atol=1e-4)
 

@@ -3,29 +3,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import molecule
+from ase import Atoms
 from ase.io import write
 from scipy.spatial.transform import Rotation
 
+from pesx.chemistry.read import read_molecule
 from pesx.errors import ConfigError, InputError
 from pesx.labelling.given import given_frames
 from pesx.labelling.select import Selection, features, select, write_chosen
 from pesx.labelling.tasks import TaskMolecule
 from pesx.so3krates.checkpoint import packaged_model
 
-METHANOL = molecule("CH3OH")
-WHAT = TaskMolecule("methanol", "", tuple(METHANOL.numbers.tolist()))
+_READ = read_molecule("CC(=O)NCC(=O)NC")
+RESIDUE = Atoms(_READ.numbers.numpy(), _READ.positions.numpy())
+WHAT = TaskMolecule("residue", "", tuple(RESIDUE.numbers.tolist()))
 TURN = Rotation.from_euler("xyz", [1.0, 2.0, 3.0]).as_matrix()
 
 
 @pytest.fixture
 def minima(tmp_path: Path) -> Path:
-    """Three stretched copies of methanol, and one whose atoms touch."""
+    """Three stretched copies of a residue, and one whose atoms touch."""
     frames = []
     for factor in (1.0, 1.04, 0.97, 0.4):
-        frame = METHANOL.copy()
+        frame = RESIDUE.copy()
         frame.positions *= factor
-        frame.info["name"] = "methanol"
+        frame.info["name"] = "residue"
         frames.append(frame)
     write(tmp_path / "minima.extxyz", frames)
     return tmp_path / "minima.extxyz"
@@ -33,13 +35,11 @@ def minima(tmp_path: Path) -> Path:
 
 def test_features_know_neither_place_nor_names_of_atoms() -> None:
     network, _ = packaged_model()
-    hydrogens = np.flatnonzero(METHANOL.numbers == 1)
-    renamed = METHANOL.positions.copy()
+    hydrogens = np.flatnonzero(RESIDUE.numbers == 1)
+    renamed = RESIDUE.positions.copy()
     renamed[hydrogens] = renamed[hydrogens[::-1]]
-    stretched = 1.02 * METHANOL.positions
-    rows = features(
-        network, WHAT, np.stack([METHANOL.positions, METHANOL.positions @ TURN.T + 3.0, renamed, stretched])
-    )
+    stretched = 1.02 * RESIDUE.positions
+    rows = features(network, WHAT, np.stack([RESIDUE.positions, RESIDUE.positions @ TURN.T + 3.0, renamed, stretched]))
     distance = np.linalg.norm(rows - rows[0], axis=1)
     assert distance[3] > 0.0
     assert (distance[1:3] < 1e-3 * distance[3]).all()
@@ -48,7 +48,7 @@ def test_features_know_neither_place_nor_names_of_atoms() -> None:
 def test_the_lowest_comes_first_and_structures_beyond_the_limit_never(minima: Path) -> None:
     (one,) = select([minima], Selection(1))
     assert one.n_candidates == 3
-    np.testing.assert_allclose(one.frames[0].positions, METHANOL.positions, atol=1e-6)
+    np.testing.assert_allclose(one.frames[0].positions, RESIDUE.positions, atol=1e-6)
     (every,) = select([minima], Selection(9))
     assert len(every.frames) == 3
     assert every.radius == 0.0
