@@ -132,13 +132,12 @@ class _News:
 
     def take(self, bench: LocalBench) -> None:
         """Take out what a bench has finished."""
-        for found, kept in (
-            (bench.take_quenched(), self.quenched),
-            (bench.take_polished(), self.polished),
-            (bench.take_checked(), self.checked),
-        ):
-            if found is not None:
-                kept.append(found)
+        if (quenched := bench.take_quenched()) is not None:
+            self.quenched.append(quenched)
+        if (polished := bench.take_polished()) is not None:
+            self.polished.append(polished)
+        if (checked := bench.take_checked()) is not None:
+            self.checked.append(checked)
 
 
 __all__ = ["Orders", "Place", "Report", "Worker"]

@@ -106,8 +106,8 @@ class PesxModel(ModelInterface):  # type: ignore[misc]
     def _of_replicas(self, state: Any) -> dict[str, Tensor]:
         numbers = state.atomic_numbers[: len(state.atomic_numbers) // (int(state.system_idx[-1]) + 1)].long()
         if self._bound is None or not torch.equal(self._bound[0], numbers):
-            electrons = {"charge": self._charge, "multiplicity": self._n_unpaired + 1}
-            self._bound = numbers, LearnedPotential(self._network, numbers, **electrons)
+            potential = LearnedPotential(self._network, numbers, charge=self._charge, multiplicity=self._n_unpaired + 1)
+            self._bound = numbers, potential
         now = self._bound[1](state.positions.detach().reshape(-1, len(numbers), 3))
         return {"energy": now.energy.to(self._dtype), "forces": now.forces.reshape(-1, 3)}
 

@@ -19,10 +19,13 @@ from pesx.saddles.second import (
     Spectrum,
     Vectors,
     bounded,
+    crooked,
     fixed_motions,
     internal,
+    norm,
     rigid_motions,
     spectrum,
+    unit,
     updated,
 )
 from pesx.state import Evaluation, fmax
@@ -152,7 +155,7 @@ class Follow:
         """
         n_replicas, size = positions.shape[0], 3 * positions.shape[1]
         outside = self._outside(positions)
-        aside = self.jitter * _unit(internal(_crooked(positions), outside))
+        aside = self.jitter * unit(internal(crooked(positions), outside))
         positions = positions + aside.view_as(positions).to(positions.dtype)
         model = self._guessed(positions)
         known = self._unknown(positions) if second is None else second.double()
@@ -165,7 +168,7 @@ class Follow:
             now = spectrum(known, outside)
         counts = torch.zeros(n_replicas, dtype=torch.long, device=positions.device)
         zeros = positions.new_zeros((n_replicas, size), dtype=torch.float64)
-        hint = zeros if mode is None else _unit(internal(mode.double().flatten(1), outside))
+        hint = zeros if mode is None else unit(internal(mode.double().flatten(1), outside))
         return FollowState(
             positions=positions,
             base=positions,
@@ -231,12 +234,8 @@ class Follow:
         at = moves[:, None, None]
         base = torch.where(at, state.positions, state.base)
         second = torch.where(at, second + turned, second)
-        second, known = bounded(
-            second,
-            spectrum(second, self._outside(base)),
-            lowest=-self.stiffness,
-            highest=_STIFFEST * self.stiffness,
-        )
+        bounds = -self.stiffness, _STIFFEST * self.stiffness
+        second, known = bounded(second, spectrum(second, self._outside(base)), bounds)
         return replace(
             state,
             base=base,
@@ -253,7 +252,7 @@ class Follow:
 
     def _next_cap(self, state: FollowState, now: Evaluation, moves: Mask, step: Vectors) -> PerReplica:
         """Return how long the next step may be: by how well the energy of the last was foreseen."""
-        length = _norm(step)
+        length = norm(step)
         change = now.energy.double() - state.energy
         noise = 64.0 * torch.finfo(now.forces.dtype).eps * (1.0 + length * fmax(state.forces).double())
         noise = noise + 8.0 * torch.finfo(now.energy.dtype).eps * state.energy.abs()
@@ -316,9 +315,9 @@ class Follow:
             torch.where(inside[:, place, None], self._unmeasured(state, state.spectrum.vectors[:, :, place]), 0.0)
             for place in range(2)
         ]
-        crooked = _unit(internal(_crooked(state.base), self._outside(state.base)))
+        aslant = unit(internal(crooked(state.base), self._outside(state.base)))
         is_first = (state.n_products == 0)[:, None]
-        return torch.where(is_first, crooked, parts[0]), torch.where(is_first, 0.0, parts[1])
+        return torch.where(is_first, aslant, parts[0]), torch.where(is_first, 0.0, parts[1])
 
     @staticmethod
     def _unmeasured(state: FollowState, vectors: Vectors) -> Vectors:
@@ -346,7 +345,7 @@ class Follow:
         stays = is_near[:, None] & ~is_climbed & inside & (values < -self.index_tolerance)
         down = torch.where(slopes > 0.0, -0.5, 0.5) * state.cap[:, None]
         amounts = torch.where(stays, down, amounts)
-        return amounts * (state.cap / _norm(amounts).clamp(min=1e-300)).clamp(max=1.0)[:, None]
+        return amounts * (state.cap / norm(amounts).clamp(min=1e-300)).clamp(max=1.0)[:, None]
 
     @staticmethod
     def _predicted(state: FollowState, amounts: Vectors) -> PerReplica:
@@ -389,29 +388,12 @@ class Follow:
 def _shift(signed: Vectors, sizes: Vectors, cap: PerReplica) -> PerReplica:
     """Return what to add to all curvatures so that the step is no longer than the cap; zero where it is not anyway."""
     low = torch.zeros_like(cap)
-    high = _norm(signed) / cap
+    high = norm(signed) / cap
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        is_long = _norm(signed / (sizes + middle[:, None])) > cap
+        is_long = norm(signed / (sizes + middle[:, None])) > cap
         low, high = torch.where(is_long, middle, low), torch.where(is_long, high, middle)
-    return torch.where(_norm(signed / sizes) > cap, high, 0.0)
-
-
-def _crooked(positions: Positions) -> Vectors:
-    """Return the same direction without symmetry for every row."""
-    generator = torch.Generator().manual_seed(0)
-    direction = torch.randn(3 * positions.shape[1], dtype=torch.float64, generator=generator)
-    return direction.to(positions.device).expand(len(positions), -1)
-
-
-def _norm(vectors: Vectors) -> PerReplica:
-    norm: PerReplica = vectors.square().sum(dim=1).sqrt()
-    return norm
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    norm = _norm(vectors)[:, None]
-    return torch.where(norm > 0.0, vectors / norm, 0.0)
+    return torch.where(norm(signed / sizes) > cap, high, 0.0)
 
 
 __all__ = ["Follow", "FollowState"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pesx.typing import Float, Int, Mask, Positions, Tensor
+from pesx.typing import Float, Int, Mask, PerReplica, Positions, Tensor
 
 Vectors = Float[Tensor, "B D"]
 Matrices = Float[Tensor, "B D D"]
@@ -64,10 +64,10 @@ def rigid_motions(positions: Positions) -> Float[Tensor, "B D 6"]:
     centred = positions - positions.mean(dim=1, keepdim=True)
     columns = [axis.repeat(n_atoms).expand(n_replicas, -1) / n_atoms**0.5 for axis in axes]
     turns = [torch.linalg.cross(axis.expand_as(centred), centred).flatten(1) for axis in axes]
-    widest = torch.stack([_length(turn) for turn in turns]).amax(dim=0)
+    widest = torch.stack([norm(turn) for turn in turns]).amax(dim=0)
     for _ in range(3):
         # The largest of those left goes first: a linear molecule has no third rotation, only the rounding of one.
-        lengths = torch.stack([_length(turn) for turn in turns], dim=1)
+        lengths = torch.stack([norm(turn) for turn in turns], dim=1)
         best = lengths.argmax(dim=1)
         largest = lengths.gather(1, best[:, None])[:, 0]
         column = torch.stack(turns, dim=1)[torch.arange(n_replicas, device=best.device), best]
@@ -99,6 +99,25 @@ def internal(vectors: Vectors, outside: Float[Tensor, "B D M"]) -> Vectors:
     return inside
 
 
+def crooked(positions: Positions) -> Vectors:
+    """Return the same direction without symmetry for every row."""
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.randn(3 * positions.shape[1], dtype=torch.float64, generator=generator)
+    return direction.to(positions.device).expand(len(positions), -1)
+
+
+def norm(vectors: Vectors) -> PerReplica:
+    """Return the lengths of vectors."""
+    lengths: PerReplica = vectors.square().sum(dim=1).sqrt()
+    return lengths
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Return vectors of length one; zero for zero."""
+    lengths = norm(vectors)[:, None]
+    return torch.where(lengths > 0.0, vectors / lengths, 0.0)
+
+
 def spectrum(second: Matrices, outside: Float[Tensor, "B D M"]) -> Spectrum:
     """Return the eigenvalues of Hessians with the motions outside projected out; NaN where there are none to be had.
 
@@ -123,12 +142,12 @@ def _row_spectrum(second: Float[Tensor, "D D"], outside: Float[Tensor, "D M"]) -
     top = 2.0 * torch.linalg.matrix_norm(projected) + 1.0
     try:
         values, vectors = torch.linalg.eigh(0.5 * (projected + projected.T) + top * outside @ outside.T)
-    except torch.linalg.LinAlgError:
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         return torch.full_like(second[0], torch.nan), torch.full_like(second, torch.nan)
     return values, vectors
 
 
-def bounded(second: Matrices, now: Spectrum, *, lowest: float, highest: float) -> tuple[Matrices, Spectrum]:
+def bounded(second: Matrices, now: Spectrum, bounds: tuple[float, float]) -> tuple[Matrices, Spectrum]:
     """Return Hessians whose curvatures beyond bounds are brought back to them, and their spectra; other rows stay as they are.
 
     Small steps leave large errors behind in an updated Hessian, where the old one was wrong across them.
@@ -136,10 +155,9 @@ def bounded(second: Matrices, now: Spectrum, *, lowest: float, highest: float) -
     Args:
         second: Hessians, eV/angstrom^2.
         now: Their spectra.
-        lowest: Least curvature.
-        highest: Greatest curvature.
+        bounds: Least and greatest curvature.
     """
-    values = torch.where(now.is_internal, now.values.clamp(lowest, highest), now.values)
+    values = torch.where(now.is_internal, now.values.clamp(*bounds), now.values)
     change = values - now.values
     rows = (change.isfinite() & (change != 0.0)).any(dim=1).nonzero()[:, 0].tolist()
     if not rows:
@@ -173,9 +191,17 @@ def updated(second: Matrices, step: Vectors, rise: Vectors, *, rows: Mask, now: 
     return torch.where(is_good[:, None, None], second + change, second)
 
 
-def _length(vectors: Vectors) -> Float[Tensor, "B"]:
-    length: Tensor = vectors.square().sum(dim=1).sqrt()
-    return length
-
-
-__all__ = ["Matrices", "Spectrum", "Vectors", "fixed_motions", "internal", "rigid_motions", "spectrum", "updated"]
+__all__ = [
+    "Matrices",
+    "Spectrum",
+    "Vectors",
+    "bounded",
+    "crooked",
+    "fixed_motions",
+    "internal",
+    "norm",
+    "rigid_motions",
+    "spectrum",
+    "unit",
+    "updated",
+]

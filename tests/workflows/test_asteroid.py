@@ -22,6 +22,8 @@ from pesx.training.trainer import CURVES, MODEL, STATE
 
 FOLDER = Path(__file__).parents[2] / "workflows" / "asteroid"
 SMOKE = FOLDER / "smoke.toml"
+COMPARED = set(RECIPES) - {"corrected"}
+"""That one needs cheap labels of the accurate structures, which the frames of ethanol do not have."""
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 with_data = pytest.mark.skipif(
@@ -77,14 +79,14 @@ def all_times(folder: Path) -> dict[str, int]:
 def test_the_smoke_twin_compares_every_recipe(finished):
     lines = [json.loads(line) for line in (finished / "results.jsonl").read_text().splitlines()]
     cells = {(one["recipe"], one["size"], one["seed"]) for one in lines}
-    assert len(lines) == len(cells) == len(RECIPES) * 2 * 2
+    assert len(lines) == len(cells) == len(COMPARED) * 2 * 2
     for one in lines:
         assert one["n_training"] + one["n_validation"] == one["size"]
         assert one["n_validation"] == one["size"] // 5
         assert one["n_test"] == 8
         assert one["force_mae"] > 0
     table = (finished / "table.md").read_text()
-    assert all(f"| {recipe} | " in table for recipe in RECIPES)
+    assert all(f"| {recipe} | " in table for recipe in COMPARED)
     assert (finished / "learning_curves.svg").read_text().count("multi-head") >= 1
     assert (finished / "learning_curves.png").stat().st_size > 0
 
@@ -292,7 +294,7 @@ def test_the_comparisons_of_ethanol_differ_by_their_cheap_labels_only(script):
     assert (one.accurate, one.test, one.sizes, one.seeds) == (other.accurate, other.test, other.sizes, other.seeds)
     assert len(one.seeds) >= 3
     assert set(one.recipes) - set(other.recipes) == {"asteroid-unlabelled"}
-    assert set(one.recipes) == set(RECIPES)
+    assert set(one.recipes) == COMPARED
 
 
 @with_data

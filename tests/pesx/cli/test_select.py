@@ -1,14 +1,14 @@
 import pytest
-from ase.build import molecule
+from ase import Atoms
 from ase.io import read, write
+
+from pesx.chemistry.read import read_molecule
 
 
 @pytest.fixture
 def frames(tmp_path):
-    images = []
-    for factor in (1.0, 1.05, 0.96):
-        images.append(molecule("H2O"))
-        images[-1].positions *= factor
+    residue = read_molecule("CC(=O)NCC(=O)NC")
+    images = [Atoms(residue.numbers.numpy(), factor * residue.positions.numpy()) for factor in (1.0, 1.03, 0.98)]
     write(tmp_path / "minima.extxyz", images)
     return tmp_path / "minima.extxyz"
 
@@ -17,7 +17,7 @@ def test_chosen_structures_are_written_for_pesx_label(pesx, frames, tmp_path):
     out = tmp_path / "chosen.extxyz"
     answer = pesx("select", frames, "--choose", "4", "--between", "1", "--out", out)
     assert answer.code == 0, answer.err
-    assert "H2O: 4 of 5 structures" in answer.err
+    assert "C5H10N2O2: 4 of 5 structures" in answer.err
     assert [image.info["source"] for image in read(out, ":")].count("between") >= 1
 
 

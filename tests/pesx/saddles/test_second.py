@@ -86,7 +86,7 @@ def test_curvatures_beyond_bounds_are_brought_back_and_others_stay():
     outside = rigid_motions(positions)
     second = noise + noise.mT
     second[1] *= 0.1
-    found, known = bounded(second, spectrum(second, outside), lowest=-2.0, highest=3.0)
+    found, known = bounded(second, spectrum(second, outside), (-2.0, 3.0))
     assert torch.equal(found[1], second[1])
     before, after = (spectrum(matrices, outside).values[0, :6] for matrices in (second, found))
     assert before[0] < -2.0
