@@ -35,7 +35,7 @@ def read(path: Path) -> object:
         return recipe_settings(read_toml(path)["training"])
     if path.parent.name == "beyond_training_data":
         return recipe_settings(read_toml(path)["training"])
-    if path.stem.startswith("accurate"):
+    if path.stem.startswith(("accurate", "energies")):
         return read_data_file(path)
     return from_table(ExploreSettings, read_toml(path))
 
