@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from pesx.errors import CheckpointError, ConfigError
+from pesx.files import write_whole
 from pesx.so3krates.model import So3krates, So3kratesSettings
 from pesx.so3krates.uncertainty import Uncertainty
 from pesx.so3krates.upgrade import VERSION, upgraded
@@ -38,7 +39,6 @@ def save(path: str | os.PathLike[str], model: So3krates, card: Card) -> None:
         model: Weights, settings, and uncertainty if there is one; written in the precision they have.
         card: What a user should know about the model, as JSON values.
     """
-    path = Path(path)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {
         "format": FORMAT,
@@ -50,9 +50,7 @@ def save(path: str | os.PathLike[str], model: So3krates, card: Card) -> None:
     if model.uncertainty is not None:
         tensors[FACTOR] = model.uncertainty.factor.cpu().contiguous()
         metadata["uncertainty"] = json.dumps(_facts(model.uncertainty))
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file(tensors, partial, metadata=metadata)
-    partial.replace(path)
+    write_whole(Path(path), to_bytes(tensors, metadata))
 
 
 def load(path: str | os.PathLike[str] | None = None) -> tuple[So3krates, Card]:

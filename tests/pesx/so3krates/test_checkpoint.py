@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import struct
 
 import pytest
@@ -219,3 +220,12 @@ def test_packaged_model_is_found(monkeypatch, tmp_path, model):
     monkeypatch.setattr(checkpoint.resources, "files", lambda _: tmp_path)
     monkeypatch.setattr(checkpoint, "PACKAGED", "shipped.safetensors")
     assert checkpoint.load(None)[1] == CARD
+
+
+def test_a_model_file_can_be_read_by_whom_the_umask_lets(model, tmp_path):
+    before = os.umask(0o022)
+    try:
+        checkpoint.save(tmp_path / "model.safetensors", model, {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644
