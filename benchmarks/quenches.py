@@ -106,8 +106,8 @@ class Contenders:
                 self.n_evaluations += state.n_systems
                 return super().forward(state, **further)
 
-            def _is_of_one_molecule(self, state: Any) -> bool:
-                return kernels and super()._is_of_one_molecule(state)
+            def _one_molecule(self, state: Any) -> torch.Tensor | None:
+                return super()._one_molecule(state) if kernels else None
 
         model = Counted(None, torch.device("cpu"), self.dtype)
         atoms = [Atoms(self.numbers.numpy(), place.numpy()) for place in starts]

@@ -82,8 +82,8 @@ class PesxModel(ModelInterface):  # type: ignore[misc]
         """
         state = state if isinstance(state, SimState) else SimState(**state)
         self._check(state)
-        if self._is_of_one_molecule(state):
-            return self._of_replicas(state)
+        if (numbers := self._one_molecule(state)) is not None:
+            return self._of_replicas(numbers, state.positions)
         with torch.inference_mode(False), torch.enable_grad():
             graph = self._graph(state)
             energy = self._network(graph)
@@ -93,22 +93,22 @@ class PesxModel(ModelInterface):  # type: ignore[misc]
         forces = gradient.neg().masked_fill(broken[graph.molecule, None], torch.nan)
         return {"energy": energy.detach().to(self._dtype).masked_fill(broken, torch.nan), "forces": forces}
 
-    def _is_of_one_molecule(self, state: Any) -> bool:
-        """Return whether all systems are one molecule, for which there are compiled kernels on a CPU."""
-        owner, numbers = state.system_idx, state.atomic_numbers
+    def _one_molecule(self, state: Any) -> Tensor | None:
+        """Return the atomic numbers of the molecule that all systems are, on a CPU, where it has compiled kernels; else None."""
+        owner, numbers = state.system_idx, state.atomic_numbers.long()
         n_systems = int(owner[-1]) + 1 if len(owner) else 0
         if self._device.type != "cpu" or n_systems == 0 or len(owner) % n_systems:
-            return False
-        each = torch.arange(n_systems).repeat_interleave(len(owner) // n_systems)
+            return None
         first = numbers[: len(owner) // n_systems]
-        return torch.equal(owner, each.to(owner)) and torch.equal(numbers, first.repeat(n_systems))
+        each = torch.arange(n_systems).repeat_interleave(len(first))
+        is_one = torch.equal(owner, each.to(owner)) and torch.equal(numbers, first.repeat(n_systems))
+        return first if is_one else None
 
-    def _of_replicas(self, state: Any) -> dict[str, Tensor]:
-        numbers = state.atomic_numbers[: len(state.atomic_numbers) // (int(state.system_idx[-1]) + 1)].long()
+    def _of_replicas(self, numbers: Tensor, positions: Tensor) -> dict[str, Tensor]:
         if self._bound is None or not torch.equal(self._bound[0], numbers):
             potential = LearnedPotential(self._network, numbers, charge=self._charge, multiplicity=self._n_unpaired + 1)
             self._bound = numbers, potential
-        now = self._bound[1](state.positions.detach().reshape(-1, len(numbers), 3))
+        now = self._bound[1](positions.detach().reshape(-1, len(numbers), 3))
         return {"energy": now.energy.to(self._dtype), "forces": now.forces.reshape(-1, 3)}
 
     def _check(self, state: Any) -> None:
