@@ -10,7 +10,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: It could not be written; what was there before is intact.
     """
-    partial = path.with_name(path.name + ".partial")
+    # Two processes that write the same file must not write into each other's.
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

@@ -94,7 +94,7 @@ class PesxModel(ModelInterface):  # type: ignore[misc]
         return {"energy": energy.detach().to(self._dtype).masked_fill(broken, torch.nan), "forces": forces}
 
     def _one_molecule(self, state: Any) -> Tensor | None:
-        """Return the atomic numbers of the molecule that all systems are, on a CPU, where it has compiled kernels; else None."""
+        """Return the numbers of the one molecule that all systems are, on a CPU, where it has compiled kernels; else None."""
         owner, numbers = state.system_idx, state.atomic_numbers.long()
         n_systems = int(owner[-1]) + 1 if len(owner) else 0
         if self._device.type != "cpu" or n_systems == 0 or len(owner) % n_systems:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -165,10 +166,11 @@ def test_a_run_that_cannot_be_set_up_leaves_the_folder_free(tmp_path):
 
 
 def test_a_run_that_the_disk_does_not_take_leaves_the_folder_free(tmp_path):
-    (tmp_path / "run" / "config.toml.partial").mkdir(parents=True)
-    with pytest.raises(OSError, match=r"config\.toml\.partial"):
+    partial = f"config.toml.{os.getpid()}.partial"
+    (tmp_path / "run" / partial).mkdir(parents=True)
+    with pytest.raises(OSError, match=re.escape(partial)):
         Run.start(SHORT, tmp_path / "run")
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.toml.partial"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [partial]
 
 
 def test_a_run_is_not_started_twice(short):

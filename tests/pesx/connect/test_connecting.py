@@ -117,3 +117,13 @@ def test_ends_that_are_known_roughly_are_not_polished(store: RunStore):
         ends.append(set(noted[0][1:]))
     assert costs[0] < costs[1]
     assert ends == [{1, 2}] * 2
+
+
+def test_searches_around_a_minimum_start_as_far_away_as_they_may(store: RunStore):
+    search = connecting(store, replace(surface_parts(MullerBrown()), kick=0.5, reach=4.0))
+    search._start_around(Wanted(0, 0, "around", 60))
+    starts = torch.stack([one.start for one in search._searches.values()]).double()
+    away = (starts - search.minima.positions[0]).flatten(1).norm(dim=1)
+    assert ((away > 0.499) & (away < 2.001)).all()
+    assert away.min() < 0.8
+    assert away.max() > 1.7
