@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from pesx.errors import ConfigError, ContractError
-from pesx.memory import halving
+from pesx.memory import halving, is_out_of_memory
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates
 from pesx.state import Evaluation
@@ -77,6 +77,11 @@ class LearnedPotential:
         n_atoms = len(numbers)
         self._rows = max(1, pairs // max(1, min(n_atoms * (n_atoms - 1) // 2, PAIRS_PER_ATOM * n_atoms)))
 
+    @property
+    def n_rows(self) -> int:
+        """Replicas that a chunk may have; fewer than at first once that many did not fit the memory."""
+        return self._rows
+
     def __call__(self, positions: Positions) -> Evaluation:
         """Evaluate positions (angstrom): energies in eV, float64; forces in eV/angstrom, in the positions' dtype."""
         self._check(positions)
@@ -139,21 +144,37 @@ class LearnedPotential:
         """Return the map from directions to the products of the Hessians at these positions with them, eV/angstrom^2.
 
         The forces are differentiated once; each product is one backward pass through them, as much work as two or three
-        evaluations. A chunk whose directions are all zero costs nothing.
+        evaluations. A chunk whose directions are all zero costs nothing. Where the memory does not hold what the forces of
+        all chunks were differentiated through, every product does that anew, chunk by chunk.
         """
         self._check(positions)
         self._copy(positions.dtype)
         chunks = self._chunks(positions, max(1, self._rows // HESSIAN_SHARE)) if len(positions) else []
-        graphs = run_all(self._differentiable_gradient, chunks, n_threads=self._n_threads)
+        try:
+            graphs = run_all(self._differentiable_gradient, chunks, n_threads=self._n_threads)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            graphs = []
 
         def multiply(directions: Positions) -> Positions:
             self._check(directions)
+            if chunks and not graphs:
+                both = torch.stack([positions, directions.to(positions)], dim=1)
+                products = self._in_chunks(self._product_anew, both, share=HESSIAN_SHARE)
+                return torch.cat(products).to(directions)
             parts = torch.split(directions, [len(chunk) for chunk in chunks])
             tasks = list(zip(graphs, parts, strict=True))
             products = run_all(_product, tasks, n_threads=self._n_threads)
             return torch.cat(products) if products else torch.empty_like(directions)
 
         return multiply
+
+    def _product_anew(self, both: Float[Tensor, "B 2 N 3"]) -> Positions:
+        """Return the products of the Hessians at the first of each pair with the second."""
+        if not both[:, 1].any():
+            return torch.zeros_like(both[:, 1])
+        return _product((self._differentiable_gradient(both[:, 0]), both[:, 1]))
 
     def _in_chunks(self, work: Callable[[Positions], R], positions: Positions, *, share: int = 1) -> list[R]:
         """Do some work on a batch chunk by chunk; chunks that do not fit the memory are halved, from then on."""

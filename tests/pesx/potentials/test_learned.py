@@ -228,8 +228,8 @@ def test_a_level_that_was_not_calibrated_says_so():
         LearnedPotential(both, NUMBERS).uncertainty(geometries(1))
 
 
-CAPPED = """
-import resource, sys, torch
+CAP = """
+import resource, torch
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates.model import So3krates, So3kratesSettings
 
@@ -240,17 +240,36 @@ positions = torch.randn(4096, 12, 3, generator=torch.Generator().manual_seed(1))
 numbers = torch.ones(12, dtype=torch.long)
 small = LearnedPotential(model, numbers, tabulated=False, n_threads=1)
 large = LearnedPotential(model, numbers, tabulated=False, n_threads=1, max_pairs_per_chunk=10**9)
+
+def cap():
+    now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 200 * 2**20,) * 2)
+"""
+
+EVALUATION = """
 expected = small(positions)
-now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (now + 200 * 2**20,) * 2)
+cap()
 found = large(positions)
 assert torch.equal(found.energy, expected.energy) and torch.equal(found.forces, expected.forces)
-print(large._rows)
+print(large.n_rows)
+"""
+
+PRODUCTS = """
+positions = positions[:1024]
+directions = positions.roll(1, dims=0)
+directions[::2] = 0.0
+parts = zip(positions.split(64), directions.split(64))
+expected = torch.cat([small.hessian_products(rows)(along) for rows, along in parts])
+cap()
+found = large.hessian_products(positions)(directions)
+assert torch.equal(found, expected) and found.dtype == directions.dtype
+print(large.n_rows)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory as Linux has them")
-def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does():
-    done = subprocess.run([sys.executable, "-c", CAPPED], capture_output=True, text=True, timeout=120)
+@pytest.mark.parametrize("work", [EVALUATION, PRODUCTS])
+def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does(work):
+    done = subprocess.run([sys.executable, "-c", CAP + work], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert 1 <= int(done.stdout) <= 2048
