@@ -32,7 +32,6 @@ from pesx.chemistry.perceive import to_rdkit
 from pesx.chemistry.read import read_molecule
 from pesx.molecule import Molecule
 from pesx.potentials.learned import LearnedPotential
-from pesx.relax.model_hessian import ModelHessian
 from pesx.relax.quench import Convergence, quench
 from pesx.relax.two_stage import molecular_stages
 from pesx.so3krates.checkpoint import load
@@ -84,7 +83,7 @@ class Contenders:
 
     def pesx(self, starts: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Relax with the first stage of a search; return ends and evaluations."""
-        rough = molecular_stages(ModelHessian(self.molecule)).rough
+        rough = molecular_stages(self.molecule).rough
         convergence = Convergence(fmax=self.arguments.fmax, max_steps=MOST_STEPS)
         ends, n_evaluations = [], 0
         for batch in starts.to(self.dtype).split(self.arguments.batch):
@@ -184,7 +183,7 @@ def compare(contenders: Contenders, starts: torch.Tensor) -> dict[str, dict[str,
 def cost_of_a_step(contenders: Contenders, starts: torch.Tensor, n_replicas: int) -> dict[str, float]:
     """Return the time of a step of a batch, and of the model in it, per replica."""
     positions = starts[torch.arange(n_replicas) % len(starts)].to(contenders.dtype)
-    relaxer = molecular_stages(ModelHessian(contenders.molecule)).rough
+    relaxer = molecular_stages(contenders.molecule).rough
     state = relaxer.init(positions)
     of_model, of_all = [], []
     for _ in range(STEPS):

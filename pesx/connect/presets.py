@@ -56,7 +56,7 @@ def molecule_parts(
         energy_window: eV.
     """
     topology = perceive(molecule)
-    metric = ModelHessian(molecule)
+    metric = ModelHessian(molecule, floor=0.1)
     # Amides turn too: a straight line from cis to trans goes through the nitrogen.
     rotors = topology.torsions, topology.amide_rotors, topology.methyls
     bonds, moving, quads = (
@@ -77,7 +77,7 @@ def molecule_parts(
         rough=Follow(guess=guess, fmax=1e-2),
         exact=Follow(guess=guess, fmax=1e-4, jitter=0.0),
         limits=Convergence(max_steps=200),
-        relaxation=molecular_stages(metric),
+        relaxation=molecular_stages(molecule),
         push=0.1,
         kick=0.6,
         sieve=molecular_sieve(molecule, amides, energy_window),

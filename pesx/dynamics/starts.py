@@ -25,7 +25,7 @@ def relaxed(potential: Potential, molecule: Molecule) -> Positions:
     Raises:
         InputError: It does not come to rest, or not as this molecule.
     """
-    relaxer = PreconditionedLbfgs(ModelHessian(molecule))
+    relaxer = PreconditionedLbfgs(ModelHessian.for_descent(molecule))
     minima = quench(relaxer, potential, molecule.positions[None], convergence=_RELAXED)
     outcome = Outcome(int(minima.outcome[0]))
     if outcome == Outcome.CONVERGED:

@@ -149,13 +149,12 @@ def molecule_parts(
 
 def molecule_stages(potential: Potential, molecule: Molecule) -> Stages:
     """Return what happens to the hops of a molecule with bonds."""
-    metric = ModelHessian(molecule)
     if isinstance(potential, HasProducts):
         # The cheapest way to the index of a stationary point that a potential can have.
-        modes_of = partial(lowest_modes, potential, guess=metric, masses=molecule.masses)
+        modes_of = partial(lowest_modes, potential, guess=ModelHessian(molecule), masses=molecule.masses)
     else:
         modes_of = partial(modes, potential, masses=molecule.masses, tolerance=0.0)
-    return Stages(potential, Escape(), molecular_stages(metric), modes_of)
+    return Stages(potential, Escape(), molecular_stages(molecule), modes_of)
 
 
 def cluster_stages(potential: Potential) -> Stages:

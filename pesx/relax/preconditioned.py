@@ -59,7 +59,7 @@ class PreconditionedLbfgs:
 
     Attributes:
         metric: Guess of the Hessian.
-        memory: Pairs remembered.
+        memory: Pairs remembered. Few on a way down, where curvatures change; more than there are soft modes near a minimum.
         max_step: Largest displacement of an atom in one step, angstrom.
         refresh: Steps after which the guess is made anew.
         max_rise: Rise of the energy taken as noise, eV; eight units of rounding of the energy are allowed beside it.
@@ -67,9 +67,9 @@ class PreconditionedLbfgs:
     """
 
     metric: Metric
-    memory: int = 15
+    memory: int = 6
     max_step: float = 0.3
-    refresh: int = 10
+    refresh: int = 3
     max_rise: float = 1e-4
     min_cosine: float = 1e-4
 

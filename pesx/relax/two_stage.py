@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pesx.molecule import Molecule
 from pesx.protocols import Stepper
 from pesx.relax.fire import Fire
 from pesx.relax.lbfgs import Lbfgs
@@ -29,17 +30,18 @@ class TwoStage:
     polish_convergence: Convergence
 
 
-def molecular_stages(metric: ModelHessian) -> TwoStage:
+def molecular_stages(molecule: Molecule) -> TwoStage:
     """Return the stages for a molecule with bonds, in eV and angstrom.
 
     Args:
-        metric: Model Hessian of the molecule.
+        molecule: With bonds.
     """
     return TwoStage(
         # FIRE only takes the edge off clashes; the metric sees to the rest.
-        rough=Staged(Fire(), PreconditionedLbfgs(metric), switch=10.0),
+        rough=Staged(Fire(), PreconditionedLbfgs(ModelHessian.for_descent(molecule)), switch=10.0),
         rough_convergence=Convergence(fmax=3e-3, max_steps=500),
-        polish=PreconditionedLbfgs(metric, max_step=0.1, max_rise=1e-7),
+        # Near the minimum the surface is a paraboloid: all that is learned of it stays true.
+        polish=PreconditionedLbfgs(ModelHessian(molecule), memory=30, max_step=0.1, refresh=100, max_rise=1e-7),
         polish_convergence=Convergence(fmax=1e-4, max_steps=200),
     )
 

@@ -87,7 +87,7 @@ def relax_each(
 def _relaxer(engine: Engine, molecule_text: str, settings: Relaxation) -> Callable[[FloatArray], Relaxed]:
     """Return what relaxes one structure; called in every worker."""
     molecule = molecule_from_text(molecule_text)
-    stepper = PreconditionedLbfgs(ModelHessian(molecule))
+    stepper = PreconditionedLbfgs(ModelHessian.for_descent(molecule))
     convergence = Convergence(fmax=settings.fmax, max_steps=settings.max_steps)
 
     def relax(start: FloatArray) -> Relaxed:

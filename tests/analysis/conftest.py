@@ -108,7 +108,7 @@ def relaxed(surface, molecule):
 
     def relax(*torsions):
         starts = torch.stack([structure(torsion) for torsion in torsions])
-        stepper = PreconditionedLbfgs(ModelHessian(molecule))
+        stepper = PreconditionedLbfgs(ModelHessian.for_descent(molecule))
         return quench(stepper, potential, starts, convergence=Convergence(fmax=1e-5))
 
     return relax

@@ -1,13 +1,21 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from rdkit import Chem
+from rdkit.Chem import AllChem
 
 from pesx.chemistry.embed import molecule_from_smiles
+from pesx.chemistry.perceive import to_rdkit
 from pesx.errors import ConfigError
 from pesx.geometry.internal import bonded_torsions
 from pesx.molecule import Molecule
+from pesx.potentials.learned import LearnedPotential
 from pesx.relax.model_hessian import ModelHessian
+from pesx.relax.preconditioned import PreconditionedLbfgs
+from pesx.relax.quench import Convergence, quench
+from pesx.so3krates.checkpoint import load
 from pesx.typing import Tensor
 
 DIPEPTIDE = molecule_from_smiles("CC(=O)N[C@@H](C)C(=O)NC")
@@ -94,3 +102,25 @@ def test_it_knows_the_atoms_not_their_order() -> None:
 def test_a_floor_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="floor"):
         ModelHessian(WATER, floor=0.0)
+
+
+def test_on_a_way_down_what_is_soft_counts_as_stiffer() -> None:
+    positions = shaken(DIPEPTIDE, 1)
+    plain = torch.linalg.eigvalsh(ModelHessian(DIPEPTIDE)(positions)[0])
+    steep = torch.linalg.eigvalsh(ModelHessian.for_descent(DIPEPTIDE)(positions)[0])
+    n_soft = len(plain) // 4
+    assert bool((steep[:n_soft] > 1.2 * plain[:n_soft]).all())
+    assert float(steep[-1]) < float(plain[-1])
+
+
+def test_a_way_down_is_shorter_in_its_own_metric() -> None:
+    graph = Chem.Mol(to_rdkit(DIPEPTIDE)[0])
+    chosen = AllChem.EmbedMultipleConfs(graph, 8, randomSeed=3)
+    starts = torch.tensor(np.array([graph.GetConformer(number).GetPositions() for number in chosen]))
+    potential = LearnedPotential(load()[0], DIPEPTIDE.numbers)
+    counts = []
+    for metric in (ModelHessian.for_descent(DIPEPTIDE), ModelHessian(DIPEPTIDE)):
+        ends = quench(PreconditionedLbfgs(metric), potential, starts, convergence=Convergence(fmax=0.01, max_steps=300))
+        assert bool((ends.fmax <= 0.01).all())
+        counts.append(float(ends.n_evaluations.double().mean()))
+    assert counts[0] < 0.8 * counts[1]

@@ -4,7 +4,6 @@ import torch
 from pesx.molecule import Molecule
 from pesx.outcome import Outcome
 from pesx.potentials.lennard_jones import LennardJones
-from pesx.relax.model_hessian import ModelHessian
 from pesx.relax.quench import quench
 from pesx.relax.two_stage import TwoStage, molecular_stages, reduced_stages
 
@@ -15,7 +14,7 @@ WATER = Molecule(
 )
 
 
-@pytest.mark.parametrize("stages", [molecular_stages(ModelHessian(WATER)), reduced_stages(500.0)])
+@pytest.mark.parametrize("stages", [molecular_stages(WATER), reduced_stages(500.0)])
 def test_the_polish_goes_on_where_the_rough_stage_ends(stages: TwoStage):
     assert stages.polish_convergence.fmax < stages.rough_convergence.fmax
 
