@@ -66,6 +66,8 @@ class Connecting:
         self._waiting: deque[int] = deque()
         self._n_jobs = 0
         relaxation, limit = parts.relaxation, parts.limits
+        if parts.second is not None:
+            limit = replace(limit, max_steps=min(limit.max_steps, parts.renew))
         self._lanes = {
             "band": Lane(parts.band.step, sizes.n_bands, lambda rows: parts.band.outcome(rows.state, rows.n_steps)),
             "rough": Lane(parts.rough.step, sizes.n_searches, partial(_followed, parts.rough, limit)),
@@ -157,23 +159,20 @@ class Connecting:
         self._lanes["band"].put(job, self.parts.band.init(path, ends))
 
     def _start_around(self, pair: Wanted) -> None:
-        """Let searches wait that start around a minimum, each displaced in a direction of its own."""
-        number = self.ledger.add_connection(
+        """Let searches wait that start around a minimum, each at a place of its own."""
+        number = self.ledger.n_connections
+        generator = torch.Generator().manual_seed(self.sizes.seed * 1_000_003 + number)
+        starts, n_evaluations = self.parts.around(self.minima.positions[pair.first], pair.n_searches, generator)
+        self._n_evaluations += n_evaluations
+        self.ledger.add_connection(
             (pair.first, pair.second),
             pair.reason,
             outcome=Outcome.CONVERGED,
             n_maxima=pair.n_searches,
-            n_evaluations=0,
+            n_evaluations=n_evaluations,
         )
-        generator = torch.Generator().manual_seed(self.sizes.seed * 1_000_003 + number)
-        minimum = self.minima.positions[pair.first]
-        for _ in range(pair.n_searches):
-            direction = (
-                torch.randn(minimum.shape, dtype=torch.float64, generator=generator) * self.parts.is_free_to_move
-            )
-            length = self.parts.kick * (1.0 + (self.parts.reach - 1.0) * float(torch.rand((), generator=generator)))
-            start = (minimum + length * direction / direction.norm()).to(self.sizes.device, self.sizes.dtype)
-            nothing = torch.zeros_like(start)
+        nothing = torch.zeros_like(starts[0], dtype=self.sizes.dtype, device=self.sizes.device)
+        for start in starts.to(self.sizes.device, self.sizes.dtype):
             self._wait(Search(number, start, tangent=nothing, pair=(nothing, nothing)))
 
     def _wait(self, search: Search) -> None:
@@ -237,7 +236,7 @@ class Connecting:
 
     def _end_rough(self, rows: Rows, outcome: Index) -> None:
         """Go on exactly with what was followed to a stationary point; give up the others."""
-        there = self._spent(rows, outcome)
+        there = self._spent("rough", rows, outcome)
         if not len(there.job):
             return
         state = there.state
@@ -247,7 +246,7 @@ class Connecting:
 
     def _end_exact(self, rows: Rows, outcome: Index) -> None:
         """Look at stationary points: are they known, of the molecule, of index one? Then go down on both sides."""
-        there = self._spent(rows, outcome)
+        there = self._spent("exact", rows, outcome)
         if not len(there.job):
             return
         found = saddles(self.parts.exact, there.state, torch.ones_like(there.job), torch.zeros_like(there.job))
@@ -326,13 +325,34 @@ class Connecting:
             if side // 2 in self._searches:
                 self._searches[side // 2].n_evaluations += n_steps
 
-    def _spent(self, rows: Rows, outcome: Index) -> Rows:
-        """Charge searches with their steps, end those that failed, and return the others."""
+    def _spent(self, lane: str, rows: Rows, outcome: Index) -> Rows:
+        """Charge searches with their steps, end those that failed, and return those that are there."""
+        again: list[int] = []
         for row, (job, code, n_steps) in enumerate(_listed(rows.job, outcome, rows.n_steps)):
-            self._searches[job].n_evaluations += n_steps
-            if code != Outcome.CONVERGED:
+            search = self._searches[job]
+            search.n_evaluations += n_steps
+            if (
+                code == Outcome.OUT_OF_STEPS
+                and self.parts.second
+                and search.n_evaluations < self.parts.limits.max_steps
+            ):
+                again.append(row)
+            elif code != Outcome.CONVERGED:
                 self._judge.close(self._searches.pop(job), Outcome(code), energy=float(rows.state.energy[row]))
+        if again:
+            self._renew(lane, take_rows(rows, torch.tensor(again)))
         return take_rows(rows, outcome == Outcome.CONVERGED)
+
+    def _renew(self, lane: str, rows: Rows) -> None:
+        """Let searches go on from where they are, with Hessians worked out anew: those brought up to date may be far off."""
+        assert self.parts.second is not None
+        follower = replace(getattr(self.parts, lane), jitter=0.0)
+        second = self.parts.second(rows.state.base)
+        for job in rows.job.tolist():
+            self._searches[job].n_evaluations += hessian_cost(rows.state.base)
+        self._n_evaluations += len(rows.job) * hessian_cost(rows.state.base)
+        state = follower.init(rows.state.base, mode=rows.state.mode.view_as(rows.state.base), second=second)
+        self._lanes[lane].put(rows.job, state)
 
     def _jobs(self, n: int) -> Tensor:
         first, self._n_jobs = self._n_jobs, self._n_jobs + n

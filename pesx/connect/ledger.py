@@ -87,6 +87,11 @@ class Ledger:
         self._n_connections, self._n_searches = store.n_connections, store.n_searches
         self._n_transition_states = store.n_transition_states
 
+    @property
+    def n_connections(self) -> int:
+        """How many connections were noted; also the number of the next."""
+        return self._n_connections
+
     def restore(self, minima: MinimaArchive, transition_states: MinimaArchive) -> None:
         """Fill empty archives with what the run holds."""
         stored, found = self._store.minima(), self._store.transition_states()

@@ -1,11 +1,12 @@
 """What it takes to join minima."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from pesx.config import require
+from pesx.connect.around import Around
 from pesx.geometry.interpolate import Path
 from pesx.landscape.sieve import Sieve
 from pesx.protocols import Potential
@@ -15,7 +16,7 @@ from pesx.relax.two_stage import TwoStage
 from pesx.saddles.band import Band
 from pesx.saddles.follow import Follow
 from pesx.state import Modes
-from pesx.typing import Float, Positions, Tensor
+from pesx.typing import Positions
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,13 @@ class Parts:
         limits: When either is given up; ``fmax`` is not used.
         relaxation: Down on both sides, and polished.
         push: First displacement to either side, of the atom that moves most, angstrom.
-        kick: Least norm of the displacement of searches that start around a minimum, angstrom.
-        reach: The greatest is so many times as large; each search draws its own.
         sieve: Knows the molecule.
         modes: Returns all internal modes of stationary points.
+        around: Where searches start that have no path.
         second: Returns the Hessians where searches start, for small systems; None to learn them on the way.
+        renew: Steps after which such Hessians are worked out anew.
         highest: Height above the higher end of a path up to which its maxima are followed: what is far above any barrier
             between minima of the molecule leads to other molecules.
-        is_free_to_move: 1 for each direction of space that the potential depends on, else 0.
     """
 
     potential: Potential
@@ -51,16 +51,15 @@ class Parts:
     limits: Convergence
     relaxation: TwoStage
     push: float
-    kick: float
     sieve: Sieve
     modes: Callable[[Positions], Modes]
     second: Callable[[Positions], Hessian] | None = None
-    reach: float = 1.0
+    renew: int = 40
+    around: Around = field(default_factory=Around)
     highest: float = torch.inf
-    is_free_to_move: Float[Tensor, "3"] | float = 1.0
 
     def __post_init__(self) -> None:
-        require(self, above_zero=["push", "kick", "highest"], at_least_one=["reach"])
+        require(self, above_zero=["push", "highest"], at_least_one=["renew"])
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from ase.data import vdw_radii
 
 from pesx.chemistry.perceive import perceive
 from pesx.connect.alignment import PathAlignment
+from pesx.connect.around import Around
 from pesx.connect.parts import Parts
 from pesx.geometry.interpolate import by_distances, by_torsions, straight
 from pesx.guards.molecular import Amides
@@ -19,7 +20,7 @@ from pesx.protocols import Potential
 from pesx.relax.fire import Fire
 from pesx.relax.model_hessian import ModelHessian
 from pesx.relax.modes import hessian, modes
-from pesx.relax.quench import Convergence
+from pesx.relax.quench import Convergence, quench
 from pesx.relax.two_stage import molecular_stages, reduced_stages
 from pesx.saddles.band import Band
 from pesx.saddles.follow import Follow
@@ -29,6 +30,8 @@ from pesx.typing import Float, Tensor
 N_IMAGES = 9
 """Between the ends of a band."""
 
+_IN_THE_PLANE = Convergence(fmax=0.1, max_steps=100, max_radius=20.0)
+"""Of clusters that were pressed flat; those that take longer start from where they are."""
 
 _TOUCH = 0.75
 """Share of the sum of van der Waals radii below which two atoms are too close: 1.8 angstrom for two hydrogens."""
@@ -79,7 +82,6 @@ def molecule_parts(
         limits=Convergence(max_steps=200),
         relaxation=molecular_stages(molecule),
         push=0.1,
-        kick=0.6,
         sieve=molecular_sieve(molecule, amides, energy_window),
         highest=2.0,
         # Differences of forces: the second derivatives of a learned model by backpropagation take seven times as long.
@@ -96,6 +98,7 @@ def cluster_parts(potential: Potential, molecule: Molecule, *, mirror: Mirror, e
         mirror: Whether mirror images are the same minimum.
         energy_window: Well depths.
     """
+    relaxation = reduced_stages(500.0)
     return Parts(
         potential=potential,
         aligned=ClusterIdentity(molecule.numbers, mirror=mirror).aligned,
@@ -104,11 +107,14 @@ def cluster_parts(potential: Potential, molecule: Molecule, *, mirror: Mirror, e
         rough=Follow(stiffness=500.0, fmax=1e-2),
         exact=Follow(stiffness=500.0, fmax=1e-8, jitter=0.0),
         limits=Convergence(max_steps=300, max_radius=20.0),
-        relaxation=reduced_stages(500.0),
+        relaxation=relaxation,
         push=0.05,
-        kick=0.6,
-        # The highest transition states of LJ7 and LJ8 lie two well depths above the others, far from any minimum.
-        reach=4.0,
+        # The highest transition states lie two well depths above the others, far from any minimum.
+        around=Around(
+            reach=4.0,
+            flat_each=4,
+            relax=partial(quench, relaxation.rough, potential, convergence=_IN_THE_PLANE),
+        ),
         sieve=cluster_sieve(energy_window),
         modes=partial(modes, potential, tolerance=1e-6),
         second=partial(hessian, potential),
@@ -133,8 +139,7 @@ def surface_parts(potential: Potential) -> Parts:
         limits=Convergence(max_steps=300),
         relaxation=reduced_stages(2000.0),
         push=0.05,
-        kick=0.6,
         sieve=surface_sieve(),
         modes=partial(modes, potential, coordinates=torch.tensor(plane), is_free=False, tolerance=1e-6),
-        is_free_to_move=torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64),
+        around=Around(is_free_to_move=torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)),
     )

@@ -9,11 +9,13 @@ from pesx.connect.connecting import Connecting
 from pesx.connect.jobs import Wanted
 from pesx.connect.ledger import FoundMinimum, Ledger
 from pesx.connect.parts import Parts, Sizes
-from pesx.connect.presets import surface_parts
-from pesx.landscape.rules import surface_archive
+from pesx.connect.presets import cluster_parts, surface_parts
+from pesx.landscape.rules import cluster_archive, surface_archive
 from pesx.landscape.store import RunStore
 from pesx.outcome import Outcome
+from pesx.potentials.lennard_jones import LennardJones
 from pesx.potentials.muller_brown import MullerBrown
+from pesx.relax.quench import Convergence, quench
 from pesx.state import Evaluation
 
 MINIMA = [(-0.558224, 1.441726), (0.623499, 0.028038), (-0.050011, 0.466694)]
@@ -119,11 +121,37 @@ def test_ends_that_are_known_roughly_are_not_polished(store: RunStore):
     assert ends == [{1, 2}] * 2
 
 
-def test_searches_around_a_minimum_start_as_far_away_as_they_may(store: RunStore):
-    search = connecting(store, replace(surface_parts(MullerBrown()), kick=0.5, reach=4.0))
-    search._start_around(Wanted(0, 0, "around", 60))
-    starts = torch.stack([one.start for one in search._searches.values()]).double()
-    away = (starts - search.minima.positions[0]).flatten(1).norm(dim=1)
-    assert ((away > 0.499) & (away < 2.001)).all()
-    assert away.min() < 0.8
-    assert away.max() > 1.7
+def test_searches_around_a_minimum_are_charged_with_their_starts(store: RunStore):
+    seen = []
+    parts = surface_parts(MullerBrown())
+
+    def around(minimum: torch.Tensor, n: int, generator: torch.Generator) -> tuple[torch.Tensor, int]:
+        return parts.around(minimum, n, generator)[0], 1000
+
+    for start in (parts.around, around):
+        search = connecting(store, replace(parts, around=start))  # type: ignore[arg-type]
+        search.ledger.commit = lambda: None  # type: ignore[method-assign]
+        rounds = iter([[Wanted(0, 0, "around", 4)]])
+        search.run(lambda rounds=rounds: next(rounds, []))  # type: ignore[misc]
+        seen.append(search.progress().n_evaluations)
+    assert seen[1] == seen[0] + 1000
+
+
+def test_a_hessian_worked_out_anew_rescues_searches(tmp_path: Path):
+    """From far away, what is brought up to date on the way leads astray; steps that are allowed are the same."""
+    molecule, counts = read_molecule("LJ6"), []
+    potential = LennardJones()
+    with RunStore.create(tmp_path / "run", molecule, {"energy_unit": "epsilon"}) as store:
+        octahedron = 2.0 ** (1 / 6) / 2**0.5 * torch.cat([torch.eye(3), -torch.eye(3)]).double()
+        for renew in (40, 400):
+            parts = replace(cluster_parts(potential, molecule, mirror="merge", energy_window=float("inf")), renew=renew)
+            minima, states = (cluster_archive(molecule, "merge") for _ in range(2))
+            ledger = Ledger(store)
+            search = Connecting(parts, Sizes(), minima=minima, transition_states=states, ledger=ledger)
+            end = quench(parts.relaxation.polish, potential, octahedron[None], convergence=Convergence(fmax=1e-8))
+            minima.add(end, parts.sieve.guard.keys(end.positions))
+            ledger.commit = lambda: None  # type: ignore[method-assign]
+            rounds = iter([[Wanted(0, 0, "around", 60)]])
+            search.run(lambda rounds=rounds: next(rounds, []))  # type: ignore[misc]
+            counts.append(search.progress().outcomes[Outcome.CONVERGED])
+    assert counts[0] > 1.2 * counts[1]

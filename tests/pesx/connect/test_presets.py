@@ -38,8 +38,8 @@ def test_paths_on_a_surface_are_straight():
 
 @pytest.mark.parametrize("dimension", [0, 1])
 def test_a_search_on_a_surface_stays_in_its_plane(dimension: int):
-    assert surface_parts(MullerBrown()).is_free_to_move[dimension] == 1.0
-    assert surface_parts(MullerBrown()).is_free_to_move[2] == 0.0
+    assert surface_parts(MullerBrown()).around.is_free_to_move[dimension] == 1.0
+    assert surface_parts(MullerBrown()).around.is_free_to_move[2] == 0.0
 
 
 def test_atoms_along_three_bonds_may_be_near():
