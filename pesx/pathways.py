@@ -1,7 +1,7 @@
 """Transition states of a run: from its folder to what joins its minima, and back into its folder."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Self
@@ -87,11 +87,13 @@ class Pathways:
         ledger = Ledger(store)
         self._minima, transition_states = (_archive(explored, store.molecule) for _ in range(2))
         ledger.restore(self._minima, transition_states)
-        self._rounds = Rounds(
-            settings.pairs, store.quenches(), minima=self._minima, distances=self._distances, ledger=ledger
-        )
+        parts = _parts(explored, store.molecule, potential)
+        pairs = settings.pairs
+        if pairs.n_around is None:
+            pairs = replace(pairs, n_around=parts.around.number(len(self._minima)))
+        self._rounds = Rounds(pairs, store.quenches(), minima=self._minima, distances=self._distances, ledger=ledger)
         self.connecting = Connecting(
-            _parts(explored, store.molecule, potential),
+            parts,
             sizes,
             minima=self._minima,
             transition_states=transition_states,

@@ -10,7 +10,7 @@ def connect(commands: "Commands[Parser]") -> Parser:
     epilog = (
         "examples:\n"
         "  pesx connect runs/ala3-1 --window 8kcal/mol\n"
-        "  pesx connect runs/LJ7-1 --around 50\n"
+        "  pesx connect runs/LJ7-1 --around 100\n"
         "what was stopped goes on when the same command is given again\n"
     )
     parser = command(commands, "connect", "find the transition states that join the minima of a run", epilog=epilog)
@@ -19,7 +19,10 @@ def connect(commands: "Commands[Parser]") -> Parser:
     which.add_argument("--window", metavar="E", help="only minima up to E above the lowest, such as 8kcal/mol (all)")
     which.add_argument("--neighbours", type=whole, default=3, metavar="N", help="each with its N nearest (3)")
     which.add_argument(
-        "--around", type=whole, default=0, metavar="N", help="N searches around each, without a pair (0)"
+        "--around",
+        type=whole,
+        metavar="N",
+        help="N searches around each, without a pair (clusters of atoms 100, others 0)",
     )
     which.add_argument("--rounds", type=whole, default=20, metavar="N", help="most rounds for what is missing (20)")
     when = parser.add_argument_group("when to stop")

@@ -14,9 +14,9 @@ from pesx.typing import Float, Positions, Tensor
 class Around:
     """Starts of searches around a minimum.
 
-    The highest transition states of clusters are nearly flat: the puckered hexagon of seven atoms, of which some three
-    searches from displaced minima in ten thousand end in. Forces on atoms in a plane keep them there, so clusters that were
-    pressed flat relax to the stationary points of the plane, and those transition states are near.
+    The highest transition states of clusters are nearly flat, such as the puckered hexagon of seven atoms, in which none of
+    2,500 searches from displaced minima ended. Forces on atoms in a plane keep them there, so clusters that were pressed flat
+    relax to the stationary points of the plane, and those transition states are near.
 
     Attributes:
         kick: Least norm of a displacement, angstrom.
@@ -24,6 +24,8 @@ class Around:
         flat_each: One start in so many is pressed flat; 0 for none.
         relax: Quenches what was pressed flat, in the plane.
         is_free_to_move: 1 for each direction of space that the potential depends on, else 0.
+        each: Searches around each minimum, if nobody says how many.
+        in_all: Most of these around all minima.
     """
 
     kick: float = 0.6
@@ -31,9 +33,15 @@ class Around:
     flat_each: int = 0
     relax: Callable[[Positions], Minima] | None = None
     is_free_to_move: Float[Tensor, "3"] | float = 1.0
+    each: int = 0
+    in_all: int = 10_000
 
     def __post_init__(self) -> None:
-        require(self, above_zero=["kick"], at_least_one=["reach"], at_least_zero=["flat_each"])
+        require(self, above_zero=["kick"], at_least_one=["reach"], at_least_zero=["flat_each", "each", "in_all"])
+
+    def number(self, n_minima: int) -> int:
+        """Return how many searches start around each of so many minima, if nobody says."""
+        return min(self.each, self.in_all // max(n_minima, 1))
 
     def __call__(self, minimum: Float[Tensor, "N 3"], n: int, generator: torch.Generator) -> tuple[Positions, int]:
         """Return starts around a minimum, angstrom, and the force evaluations that took.

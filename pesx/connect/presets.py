@@ -113,6 +113,7 @@ def cluster_parts(potential: Potential, molecule: Molecule, *, mirror: Mirror, e
         around=Around(
             reach=4.0,
             flat_each=4,
+            each=100,
             relax=partial(quench, relaxation.rough, potential, convergence=_IN_THE_PLANE),
         ),
         sieve=cluster_sieve(energy_window),

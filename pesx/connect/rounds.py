@@ -21,18 +21,21 @@ class RoundSettings:
 
     Attributes:
         n_neighbours: Each minimum is to be joined with so many of the nearest.
-        n_around: Searches in all that start around each minimum, without a partner; they find rearrangements of one, too.
+        n_around: Searches in all that start around each minimum, without a partner; they find rearrangements of one, too. None
+            for a number that suits the molecule: 0 for one with bonds.
         window: Only minima up to this above the lowest, in the unit of energy of the run.
         most_rounds: Rounds for what is missing, each with another way round.
     """
 
     n_neighbours: int = 3
-    n_around: int = 0
+    n_around: int | None = None
     window: float = float("inf")
     most_rounds: int = 20
 
     def __post_init__(self) -> None:
-        require(self, at_least_zero=["n_neighbours", "n_around", "most_rounds"], above_zero=["window"])
+        require(self, at_least_zero=["n_neighbours", "most_rounds"], above_zero=["window"])
+        if self.n_around is not None:
+            require(self, at_least_zero=["n_around"])
 
 
 class Rounds:

@@ -15,6 +15,8 @@ from pesx.potentials.lennard_jones import LennardJones
 from pesx.relax.modes import modes
 from pesx.run import ExploreSettings, Run
 
+ALONG_BANDS = ConnectSettings(pairs=RoundSettings(n_around=0))
+
 
 @pytest.fixture(scope="module")
 def lj7(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,7 +27,7 @@ def lj7(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with Run.start(settings, folder) as run:
         run.go()
-    with Pathways.open(folder) as pathways:
+    with Pathways.open(folder, ALONG_BANDS) as pathways:
         assert "no pair" in pathways.go()
     return folder
 
@@ -59,7 +61,7 @@ def test_every_transition_state_has_one_negative_mode_and_joins_what_it_says(lj7
 def test_what_was_joined_is_not_tried_again(lj7: Path, tmp_path: Path):
     folder = tmp_path / "again"
     shutil.copytree(lj7, folder)
-    with Pathways.open(folder) as pathways:
+    with Pathways.open(folder, ALONG_BANDS) as pathways:
         before = pathways.store.n_connections, pathways.store.n_transition_states
         pathways.go()
         assert (pathways.store.n_connections, pathways.store.n_transition_states) == before
@@ -74,7 +76,7 @@ def test_an_interrupted_connection_is_tried_again(lj7: Path, tmp_path: Path):
         store._connection.execute("UPDATE connections SET n_maxima = n_maxima + 1")
         store._connection.execute("DELETE FROM transition_states WHERE id > 0")
         store._connection.execute("UPDATE searches SET transition_state = NULL WHERE transition_state > 0")
-    with Pathways.open(folder) as pathways:
+    with Pathways.open(folder, ALONG_BANDS) as pathways:
         pathways.go()
         assert pathways.store.n_connections > n_before
         assert pathways.store.n_transition_states >= n_states - 1
@@ -110,3 +112,23 @@ def test_a_run_without_minima_is_refused(tmp_path: Path, lj7: Path):
     shutil.copy(lj7 / "config.toml", tmp_path / "empty")
     with pytest.raises(InputError, match="came one without"):
         Pathways.open(tmp_path / "empty")
+
+
+@pytest.mark.slow
+def test_every_transition_state_of_seven_atoms_is_found(lj7: Path, tmp_path: Path):
+    """Energies and numbers of minima, lowest first, from eigenvector-following in float64 from random starts."""
+    known = [
+        (-15.444734, 1, 2), (-15.319864, 2, 3), (-15.283421, 2, 4), (-15.097846, 2, 2), (-15.033384, 1, 3),
+        (-15.026438, 1, 4), (-14.816400, 4, 4), (-14.811130, 4, 4), (-14.596946, 1, 4), (-14.568061, 3, 3),
+        (-14.548573, 4, 4), (-12.548938, 3, 3),
+    ]  # fmt: skip
+    folder = tmp_path / "run"
+    shutil.copytree(lj7, folder)
+    with Pathways.open(folder) as pathways:
+        pathways.go()
+        found, minima = pathways.store.transition_states(), pathways.store.minima()
+    rank = minima.energy.argsort().argsort() + 1
+    order = found.energy.argsort()
+    ends = torch.stack([rank[found.first], rank[found.second]], dim=1).sort(dim=1).values[order].tolist()
+    assert ends == [[first, second] for _, first, second in known]
+    np.testing.assert_allclose(found.energy[order], [energy for energy, _, _ in known], atol=1e-6)

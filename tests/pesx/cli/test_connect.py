@@ -27,7 +27,7 @@ def test_one_minimum_is_joined_to_itself(run: Path, capsys: pytest.CaptureFixtur
 
 
 def test_one_minimum_without_a_partner_says_so(run: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["connect", str(run)]) == 0
+    assert main(["connect", str(run), "--around", "0"]) == 0
     assert "no pair of minima is left" in capsys.readouterr().out
 
 

@@ -19,7 +19,7 @@ def lj6(tmp_path_factory):
         ExploreSettings("LJ6", n_minima=2, potential="lennard-jones", mirror="merge", seed=1), folder
     ) as run:
         run.go()
-    with Pathways.open(folder, ConnectSettings(pairs=RoundSettings())) as pathways:
+    with Pathways.open(folder, ConnectSettings(pairs=RoundSettings(n_around=0))) as pathways:
         pathways.go()
     return folder
 

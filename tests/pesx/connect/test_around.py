@@ -64,3 +64,10 @@ def test_what_breaks_in_the_plane_is_displaced_instead():
 def test_settings_out_of_range_are_refused(wrong: partial[Around]):
     with pytest.raises(ConfigError, match=next(iter(wrong.keywords))):
         wrong()
+
+
+@pytest.mark.parametrize(("n_minima", "n"), [(1, 100), (100, 100), (1500, 6), (20_000, 0)])
+def test_many_minima_share_the_searches(n_minima: int, n: int):
+    parts = cluster_parts(LennardJones(), read_molecule("LJ7"), mirror="merge", energy_window=float("inf"))
+    assert parts.around.number(n_minima) == n
+    assert Around().number(n_minima) == 0

@@ -14,6 +14,6 @@ def lj6_folder(tmp_path_factory):
     settings = ExploreSettings("LJ6", n_minima=2, potential="lennard-jones", mirror="merge", seed=1)
     with Run.start(settings, folder) as run:
         run.go()
-    with Pathways.open(folder, ConnectSettings(pairs=RoundSettings())) as pathways:
+    with Pathways.open(folder, ConnectSettings(pairs=RoundSettings(n_around=0))) as pathways:
         pathways.go()
     return folder
