@@ -1,6 +1,7 @@
 """The scripts beside the model's recipe."""
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -205,3 +206,24 @@ def test_what_became_of_minima_goes_into_the_card(tmp_path: Path, monkeypatch: p
     assert (found["minima"], found["level"], found["n_evaluations"]) == (3, "other", 9)
     assert found["all_atoms"]["count"] == 1
     assert model_hash(model) == model_hash(load(None)[0])
+
+
+def test_how_long_dynamics_stays_in_chemistry_goes_into_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    numbers = {
+        "n": 32,
+        "n_failed": 1,
+        "watched_ps": 1600.0,
+        "failures_per_ns": {"value": 0.6, "lower": 0.0, "upper": 3.5},
+    }
+    one = {"target_k": 500.0, "survival": {**numbers, "curve": {}}, "causes": {"bond_broken": 1}, "trajectories": []}
+    audit, out = tmp_path / "audit.json", tmp_path / "new.safetensors"
+    words = [str(ROOT / "pesx" / "data" / PACKAGED), f"ethanol={audit}", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["dynamics_card.py", *words])
+    audit.write_text(json.dumps({"temperatures": [one]}))
+    script("dynamics_card").main()
+    model, card = load(out)
+    assert card["dynamics"] == {"ethanol": [{"target_k": 500.0, **numbers, "causes": {"bond_broken": 1}}]}
+    assert model_hash(model) == model_hash(load(None)[0])
+    audit.write_text("{}")
+    with pytest.raises(SystemExit, match=r"audit\.json of pesx audit"):
+        script("dynamics_card").main()
