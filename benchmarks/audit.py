@@ -13,7 +13,6 @@ seconds, their ratio, and the largest memory of each. ``gfn2`` makes 20 ps at 50
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-from report import add_common, plain_settings, set_threads, show, write
+from report import add_common, largest_memory, plain_settings, set_threads, show, write
 
 from pesx.analysis.audit.audit import Audited, AuditSettings, audit_trajectory
 from pesx.analysis.audit.observables import Observer
@@ -118,7 +117,7 @@ def process(arguments: argparse.Namespace) -> None:
     found = {
         "seconds": time.perf_counter() - began,
         "processor_seconds": time.process_time() - used,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "memory_mb": largest_memory(),
         "n_frames": n_frames,
         "n_events": n_events,
     }

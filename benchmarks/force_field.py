@@ -23,6 +23,7 @@ from report import make_parser, plain_settings, show, write
 
 from pesx.chemistry.embed import molecule_from_smiles
 from pesx.labelling.peptides import peptide_smiles
+from pesx.molecule import Molecule
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates import checkpoint
 from pesx.so3krates.fused.force_field import FusedSo3krates
@@ -50,10 +51,9 @@ def make_models(seed: int) -> dict[str, So3krates]:
     }
 
 
-def peptide(n_residues: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return atomic numbers and one geometry (angstrom) of Ac-Ala_n-NHMe from RDKit."""
-    molecule = molecule_from_smiles(peptide_smiles("-".join(["Ala"] * n_residues)))
-    return molecule.numbers, molecule.positions
+def peptide(n_residues: int) -> Molecule:
+    """Return Ac-Ala_n-NHMe with a geometry from RDKit."""
+    return molecule_from_smiles(peptide_smiles("-".join(["Ala"] * n_residues)))
 
 
 def multiply_adds(settings: So3kratesSettings, n_atoms: float, n_pairs: float) -> dict[str, float]:
@@ -171,7 +171,8 @@ def measure_sizes(name: str, model: So3krates, arguments: argparse.Namespace) ->
     """Time the kernels in float32 for one and for many frames of longer and longer peptides, and ask for the memory."""
     limit, rows = max(peak(torch.float32).values()), []
     for n_residues in arguments.residues:
-        numbers, positions = peptide(n_residues)
+        molecule = peptide(n_residues)
+        numbers, positions = molecule.numbers, molecule.positions
         noise = torch.randn(MANY, *positions.shape, generator=torch.manual_seed(arguments.seed), dtype=torch.float64)
         moved = (positions + NOISE * noise).float()
         # Copies of one frame, because the workspace is as large as the frame with the most pairs asks for.

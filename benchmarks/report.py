@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shlex
 import sys
 from collections.abc import Sequence
@@ -62,6 +63,17 @@ def command(argv: Sequence[str]) -> str:
     """Return the command line; absolute paths are cut to their last part, since they mean nothing elsewhere."""
     words = [Path(word).name if Path(word).is_absolute() else word for word in argv[1:]]
     return shlex.join(["python", f"benchmarks/{Path(argv[0]).name}", *words])
+
+
+def largest_memory() -> float:
+    """Return the largest resident memory of this process, MB.
+
+    On Linux, what getrusage tells begins with the memory of the process that started this one, so it is the second choice.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+    return (found[0] if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 
 
 def cpu_model() -> str:

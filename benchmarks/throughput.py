@@ -4,13 +4,13 @@
     OMP_NUM_THREADS=1 python benchmarks/throughput.py --threads 1
 
 With the model that comes with pesx, in float32: evaluations per second of Ac-Ala3-NHMe by number of replicas, and of
-Ac-Ala_n-NHMe by number of atoms, with the memory each batch takes and the share of the fastest matrix product on the same
-device; then a search from its beginning to so many minima, with quenches, evaluations and distinct minima per second,
-occupancy of the slots, and where the time goes. Frames are displaced by 0.05 angstrom a coordinate, so that no two are alike.
+Ac-Ala_n-NHMe by number of atoms, with the share of the fastest matrix product on the same device and the memory that each
+batch takes (on a processor, the most of the process so far); then a search from its beginning to so many minima, with
+quenches, evaluations and distinct minima per second, occupancy of the slots, and where the time goes. Frames are displaced by
+0.05 angstrom a coordinate, so that no two are alike.
 """
 
 import argparse
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -18,13 +18,11 @@ from typing import Any
 
 import torch
 from against_ase import WATCHED
-from force_field import multiply_adds
-from report import make_parser, plain_settings, set_threads, show, write
+from force_field import multiply_adds, peptide
+from report import largest_memory, make_parser, plain_settings, set_threads, show, write
 from stopwatch import Stopwatch
 
-from pesx import ExploreSettings, Run, make_potential, read_molecule
-from pesx.chemistry.embed import molecule_from_smiles
-from pesx.labelling.peptides import peptide_smiles
+from pesx import ExploreSettings, Run, make_potential
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates import checkpoint
 from pesx.so3krates.graph import replicas
@@ -64,7 +62,7 @@ def megabytes(device: str) -> float:
     """Return the most memory taken so far."""
     if device != "cpu":
         return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return largest_memory()
 
 
 def evaluations(n_residues: int, n_replicas: int, limit: float, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -72,10 +70,7 @@ def evaluations(n_residues: int, n_replicas: int, limit: float, arguments: argpa
     device = arguments.device
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
-    if n_residues == 3:
-        molecule = read_molecule(EXAMPLE)
-    else:
-        molecule = molecule_from_smiles(peptide_smiles("-".join(["Ala"] * n_residues)))
+    molecule = peptide(n_residues)
     potential, _ = make_potential("so3krates", molecule, device=device)
     noise = torch.randn(n_replicas, molecule.n_atoms, 3, generator=torch.Generator().manual_seed(arguments.seed))
     moved = (molecule.positions.float() + NOISE * noise).to(device)

@@ -21,8 +21,8 @@ class Around:
     Attributes:
         kick: Least norm of a displacement, angstrom.
         reach: The greatest is so many times as large; each start draws its own.
-        flat_each: One start in so many is pressed flat; 0 for none.
-        relax: Quenches what was pressed flat, in the plane.
+        relax: Quenches what was pressed flat, in its plane; None for no flat starts.
+        flat_each: One start in so many is pressed flat, if so.
         is_free_to_move: 1 for each direction of space that the potential depends on, else 0.
         each: Searches around each minimum, if nobody says how many.
         in_all: Most of these around all minima.
@@ -30,14 +30,14 @@ class Around:
 
     kick: float = 0.6
     reach: float = 1.0
-    flat_each: int = 0
     relax: Callable[[Positions], Minima] | None = None
+    flat_each: int = 4
     is_free_to_move: Float[Tensor, "3"] | float = 1.0
     each: int = 0
     in_all: int = 10_000
 
     def __post_init__(self) -> None:
-        require(self, above_zero=["kick"], at_least_one=["reach"], at_least_zero=["flat_each", "each", "in_all"])
+        require(self, above_zero=["kick"], at_least_one=["reach", "flat_each"], at_least_zero=["each", "in_all"])
 
     def number(self, n_minima: int) -> int:
         """Return how many searches start around each of so many minima, if nobody says."""
@@ -52,9 +52,9 @@ class Around:
             generator: Of what is drawn.
         """
         starts = torch.stack([self._displaced(minimum, generator) for _ in range(n)])
-        rows = torch.arange(0, n, self.flat_each) if self.flat_each else torch.arange(0)
-        if self.relax is None or not len(rows):
+        if self.relax is None:
             return starts, 0
+        rows = torch.arange(0, n, self.flat_each)
         flat = self.relax(torch.stack([_pressed(minimum, generator) for _ in rows]))
         nudges = torch.stack([_NUDGE * self._direction(minimum, generator) for _ in rows])
         is_finite = torch.isfinite(flat.positions).flatten(1).all(dim=1)[:, None, None]

@@ -112,7 +112,6 @@ def cluster_parts(potential: Potential, molecule: Molecule, *, mirror: Mirror, e
         # The highest transition states lie two well depths above the others, far from any minimum.
         around=Around(
             reach=4.0,
-            flat_each=4,
             each=100,
             relax=partial(quench, relaxation.rough, potential, convergence=_IN_THE_PLANE),
         ),

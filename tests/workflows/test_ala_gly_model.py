@@ -195,12 +195,13 @@ def test_what_became_of_minima_goes_into_the_card(tmp_path: Path, monkeypatch: p
         )
     words = [
         str(ROOT / "pesx" / "data" / PACKAGED),
+        "--minima",
         f"ethanol={tmp_path / 'run'}",
         "--out",
         str(tmp_path / "new.safetensors"),
     ]
-    monkeypatch.setattr(sys, "argv", ["minima_card.py", *words])
-    script("minima_card").main()
+    monkeypatch.setattr(sys, "argv", ["found_card.py", *words])
+    script("found_card").main()
     model, card = load(tmp_path / "new.safetensors")
     (found,) = card["minima"]["ethanol"]
     assert (found["minima"], found["level"], found["n_evaluations"]) == (3, "other", 9)
@@ -217,13 +218,14 @@ def test_how_long_dynamics_stays_in_chemistry_goes_into_the_card(tmp_path: Path,
     }
     one = {"target_k": 500.0, "survival": {**numbers, "curve": {}}, "causes": {"bond_broken": 1}, "trajectories": []}
     audit, out = tmp_path / "audit.json", tmp_path / "new.safetensors"
-    words = [str(ROOT / "pesx" / "data" / PACKAGED), f"ethanol={audit}", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["dynamics_card.py", *words])
+    words = [str(ROOT / "pesx" / "data" / PACKAGED), "--dynamics", f"ethanol={audit}", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["found_card.py", *words])
     audit.write_text(json.dumps({"temperatures": [one]}))
-    script("dynamics_card").main()
+    script("found_card").main()
     model, card = load(out)
+    assert card["minima"] == load(None)[1]["minima"]  # stays
     assert card["dynamics"] == {"ethanol": [{"target_k": 500.0, **numbers, "causes": {"bond_broken": 1}}]}
     assert model_hash(model) == model_hash(load(None)[0])
     audit.write_text("{}")
     with pytest.raises(SystemExit, match=r"audit\.json of pesx audit"):
-        script("dynamics_card").main()
+        script("found_card").main()

@@ -58,9 +58,7 @@ def test_what_breaks_in_the_plane_is_displaced_instead():
     assert n_evaluations == 2
 
 
-@pytest.mark.parametrize(
-    "wrong", [partial(Around, kick=0.0), partial(Around, reach=0.5), partial(Around, flat_each=-1)]
-)
+@pytest.mark.parametrize("wrong", [partial(Around, kick=0.0), partial(Around, reach=0.5), partial(Around, flat_each=0)])
 def test_settings_out_of_range_are_refused(wrong: partial[Around]):
     with pytest.raises(ConfigError, match=next(iter(wrong.keywords))):
         wrong()
