@@ -3,8 +3,8 @@
 pesx verify ala3 --engine gfn2 --sample 100
 pesx verify ala2 --engine pyscf --level b3lyp-d4/def2-svp --sample 10
 pesx audit md --out audit
-python workflows/ala_gly_model/found_card.py model.safetensors --minima Ac-Ala3-NHMe=ala3 Ac-Ala2-NHMe=ala2 --out new.safetensors
-python workflows/ala_gly_model/found_card.py model.safetensors --dynamics Ac-Ala3-NHMe=audit/audit.json --out new.safetensors
+python workflows/ala_gly_model/found_card.py old.safetensors --minima Ac-Ala3-NHMe=ala3 Ac-Ala2-NHMe=ala2 --out new.safetensors
+python workflows/ala_gly_model/found_card.py old.safetensors --dynamics Ac-Ala3-NHMe=audit/audit.json --out new.safetensors
 """
 
 import argparse

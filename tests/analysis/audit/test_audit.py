@@ -349,9 +349,7 @@ def test_no_false_alarm_with_amber(molecule, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="the system does not tell the peak of a part of a process"
-)
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks cannot be reset on this system")
 def test_memory_is_bounded(thermal, molecule, tmp_path):
     """A file of 300 MB is audited with less than 100 MB beyond what a small one takes."""
     dcd = Dcd(molecule.n_atoms, timestep=1.0, every=2)
