@@ -324,7 +324,7 @@ def test_no_false_alarm_with_xtb_at_500_kelvin(molecule, tmp_path):
 def test_no_false_alarm_with_amber(molecule, tmp_path):
     """20 ps at 300 K by OpenMM with AMBER14, started from the PDB file that pesx md writes."""
     openmm = pytest.importorskip("openmm", reason="needs OpenMM")
-    app, unit = openmm.app, openmm.unit
+    app, unit = pytest.importorskip("openmm.app"), pytest.importorskip("openmm.unit")
     named, _ = in_file_order(molecule)
     path = tmp_path / "topology.pdb"
     path.write_text(Topology.of(named).as_pdb(named.positions))

@@ -123,3 +123,22 @@ def make_network(n_minima: int, n_transition_states: int, seed: int = 0) -> Netw
 def random_network() -> Callable[..., Network]:
     """Makes a random network from numbers of minima and transition states, and a seed."""
     return make_network
+
+
+def lowest_highest_points(found: Network) -> np.ndarray:
+    """The lowest highest point of any way between each two minima, by Floyd's algorithm."""
+    n = len(found.minima)
+    best = np.full((n, n), np.inf)
+    np.minimum.at(best, (found.first, found.second), found.transition_states.energy)
+    np.minimum.at(best, (found.second, found.first), found.transition_states.energy)
+    np.fill_diagonal(best, found.minima.energy)
+    for middle in range(n):
+        best = np.minimum(best, np.maximum(best[:, middle, None], best[None, middle]))
+    np.fill_diagonal(best, found.minima.energy)
+    return best
+
+
+@pytest.fixture
+def minimax() -> Callable[[Network], np.ndarray]:
+    """The lowest highest points by brute force."""
+    return lowest_highest_points

@@ -125,7 +125,7 @@ def test_structures_must_fit_the_table(tmp_path):
 @pytest.mark.skipif(
     "PESX_TETRA_ALANINE" not in os.environ, reason="PESX_TETRA_ALANINE does not name a folder with min.data and ts.data"
 )
-def test_tetra_alanine():
+def test_tetra_alanine(minimax):
     """The AMBER landscape of tetra-alanine that comes with pele (GPL, so not with pesx): 600 minima, 1,361 states."""
     network = read_pathsample(os.environ["PESX_TETRA_ALANINE"], unit="kcal/mol")
     assert (len(network.minima), len(network.transition_states)) == (600, 1361)
@@ -138,3 +138,5 @@ def test_tetra_alanine():
     heights = tree.join_energy(best, np.arange(600))
     assert (np.isfinite(heights) == (part == part[best])).all()
     assert (heights >= network.minima.energy).all()
+    i, j = np.indices((600, 600))
+    np.testing.assert_array_equal(tree.join_energy(i, j), minimax(network))

@@ -23,22 +23,9 @@ def network(energy, states) -> Network:
     return Network.build(StationaryPoints.of(energy), StationaryPoints.of(height), first=first - 1, second=second - 1)
 
 
-def minimax(found: Network) -> np.ndarray:
-    """The lowest highest point of any way between each two minima, by Floyd's algorithm."""
-    n = len(found.minima)
-    best = np.full((n, n), np.inf)
-    np.minimum.at(best, (found.first, found.second), found.transition_states.energy)
-    np.minimum.at(best, (found.second, found.first), found.transition_states.energy)
-    np.fill_diagonal(best, found.minima.energy)
-    for middle in range(n):
-        best = np.minimum(best, np.maximum(best[:, middle, None], best[None, middle]))
-    np.fill_diagonal(best, found.minima.energy)
-    return best
-
-
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("n_states", [0, 15, 40, 200])
-def test_joins_are_the_lowest_highest_points(random_network, n_states, seed):
+def test_joins_are_the_lowest_highest_points(random_network, n_states, seed, minimax):
     found = random_network(30, n_states, seed)
     i, j = np.indices((30, 30))
     np.testing.assert_array_equal(Tree.of(found).join_energy(i, j), minimax(found))
@@ -140,7 +127,7 @@ def test_minima_left_out_still_join_others(random_network):
     assert all(len(below) >= 2 for below in tree.children()[tree.n_leaves :])
 
 
-def test_barriers_are_the_lowest_ways_to_a_lower_minimum(random_network):
+def test_barriers_are_the_lowest_ways_to_a_lower_minimum(random_network, minimax):
     found = random_network(40, 90, 8)
     rng = np.random.default_rng(0)
     energy = found.minima.energy - rng.random(40) / 100  # so that no two are equal
