@@ -43,7 +43,8 @@ class HasProducts(Protocol):
     def hessian_products(self, positions: Positions) -> Callable[[Positions], Positions]:
         """Return the map from directions to the products of the Hessians at these positions with them.
 
-        A product is in eV/angstrom^2 for a direction without unit, and has its dtype; positions in angstrom.
+        A product is in eV/angstrom^2 for a direction without unit, and has its dtype; positions in angstrom. It should be
+        good to 1e-4 for a direction of length 1; in what precision it is made is up to the potential.
         """
         ...
 
@@ -61,7 +62,7 @@ def lowest_modes(
 ) -> Modes:
     """Return whether free structures have a negative mode, and their lowest; compare :func:`pesx.relax.modes.modes`.
 
-    Products are taken in float32. An estimate is never below the lowest eigenvalue, so a negative one proves a negative
+    An estimate is never below the lowest eigenvalue, so a negative one proves a negative
     mode; ``n_negative`` is then 1, however many there are. Structures whose estimate lies within the margin or does not
     settle are looked at again with their whole Hessian in float64. Only those have a ``log_product``, the others NaN.
 
@@ -99,14 +100,14 @@ def _search(
 ) -> list["_Search"]:
     """Search all structures together; those that are done or not finite ask for the product with nothing."""
     searches = [_Search(row, guess) for row in positions.cpu()]
-    multiply = potential.hessian_products(positions.float())
+    multiply = potential.hessian_products(positions)
     for _ in range(most_products):
         running = [search for search in searches if not search.residual <= tolerance and search.is_finite]
         if not running:
             break
         wanted = torch.stack([s.direction if s in running else torch.zeros_like(s.direction) for s in searches])
-        products = multiply(wanted.view_as(positions).to(positions.device, torch.float32))
-        for search, product in zip(searches, products.double().flatten(1).cpu(), strict=True):
+        products = multiply(wanted.view_as(positions).to(positions.device))
+        for search, product in zip(searches, products.flatten(1).cpu(), strict=True):
             if search in running:
                 search.learn(product)
     return searches

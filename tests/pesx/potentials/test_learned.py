@@ -112,17 +112,33 @@ def test_an_empty_batch_stays_empty(model):
     assert potential.hessian(torch.empty(0, 9, 3)).shape == (0, 27, 27)
 
 
-def test_hessian_is_the_derivative_of_the_gradient(model):
+@pytest.mark.parametrize(("tabulated", "tolerance"), [(False, 1e-9), (True, 3e-5)])
+def test_hessian_is_the_derivative_of_the_gradient(model, tabulated, tolerance):
     positions = geometries(2)
-    found = LearnedPotential(model, NUMBERS).hessian(positions)
+    found = LearnedPotential(model, NUMBERS, tabulated=tabulated).hessian(positions)
 
     def energy(flat):
         return model.double()(replicas(NUMBERS, flat.view(1, 9, 3), 5.0)).sum()
 
     for row in range(2):
         expected = torch.autograd.functional.hessian(energy, positions[row].flatten())
-        torch.testing.assert_close(found[row], expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+        torch.testing.assert_close(found[row], expected, rtol=0, atol=tolerance * float(expected.abs().max()))
         assert torch.equal(found[row], found[row].T)
+
+
+@pytest.mark.parametrize("tabulated", [False, True])
+def test_products_are_those_of_the_hessian_for_directions_of_any_length(model, tabulated):
+    potential, positions = LearnedPotential(model, NUMBERS, tabulated=tabulated), geometries(4)
+    directions = torch.randn(4, 9, 3, dtype=torch.float64) * torch.tensor([1.0, 1e-3, 40.0, 0.0])[:, None, None]
+    expected = (potential.hessian(positions) @ directions.flatten(1)[:, :, None]).view_as(directions)
+    found = potential.hessian_products(positions)(directions)
+    length = torch.linalg.vector_norm(directions.flatten(1), dim=1)[:, None, None].clamp(min=1e-9)
+    torch.testing.assert_close(found / length, expected / length, rtol=0, atol=1e-4)
+    assert not found[3].any()
+    positions[1, 0, 0] = torch.nan
+    beside = potential.hessian_products(positions)(directions)
+    assert beside[1].isnan().all()
+    assert torch.equal(beside[[0, 2, 3]], found[[0, 2, 3]])
 
 
 def test_wrong_shape_and_unknown_element_are_refused(model):

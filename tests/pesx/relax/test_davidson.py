@@ -28,10 +28,9 @@ class Springs:
         return self.second[apart.argmin(dim=1)]
 
     def hessian_products(self, positions):
-        second = self.hessian(positions).float()
+        second = self.hessian(positions)
 
         def multiply(directions):
-            assert directions.dtype == torch.float32
             self.n_products += int(directions.flatten(1).any(dim=1).sum())
             return (second * directions.flatten(1)[:, None]).sum(dim=2).view_as(directions)
 
