@@ -133,7 +133,7 @@ def test_products_are_those_of_the_hessian_for_directions_of_any_length(model, t
     expected = (potential.hessian(positions) @ directions.flatten(1)[:, :, None]).view_as(directions)
     found = potential.hessian_products(positions)(directions)
     length = torch.linalg.vector_norm(directions.flatten(1), dim=1)[:, None, None].clamp(min=1e-9)
-    torch.testing.assert_close(found / length, expected / length, rtol=0, atol=1e-4)
+    torch.testing.assert_close(found / length, expected / length, rtol=0, atol=2e-3)  # of curvatures up to 750
     assert not found[3].any()
     positions[1, 0, 0] = torch.nan
     beside = potential.hessian_products(positions)(directions)
