@@ -130,7 +130,7 @@ def measure(name: str, model: So3krates, arguments: argparse.Namespace) -> list[
     """Time both paths of one model in all sizes and precisions."""
     frame = read(EXAMPLE)
     numbers, positions = torch.tensor(frame.numbers), torch.tensor(frame.positions)
-    potential = LearnedPotential(model, numbers, n_threads=1, tabulated=False)
+    potential = LearnedPotential(model, numbers, n_threads=1, way="network")
     rows = []
     for precision, dtype in PRECISIONS.items():
         begin = time.thread_time()

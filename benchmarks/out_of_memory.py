@@ -67,7 +67,7 @@ def search(arguments: argparse.Namespace) -> None:
     folder, pairs = Path(arguments.run_part[0]), int(arguments.run_part[1])
     molecule = read_molecule(arguments.molecule)
     potential = LearnedPotential(
-        load()[0], molecule.numbers, device=arguments.device, tabulated=False, max_pairs_per_chunk=pairs, n_threads=1
+        load()[0], molecule.numbers, device=arguments.device, way="network", max_pairs_per_chunk=pairs, n_threads=1
     )
     parts, archive = molecule_parts(potential, molecule, seed=arguments.seed)
     potential(molecule.positions[None].float())

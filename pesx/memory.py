@@ -46,4 +46,42 @@ def halving(work: Callable[[int], R], size: int) -> tuple[R, int]:
             torch.cuda.empty_cache()
 
 
-__all__ = ["halving", "is_out_of_memory"]
+class DeviceMemory:
+    """The memory of a GPU, as the allocator counts it.
+
+    Args:
+        device: A GPU.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def free(self) -> int:
+        """Return the bytes that could still be taken."""
+        free, _ = torch.cuda.mem_get_info(self._device)
+        kept = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
+        return free + kept
+
+    def taken_by(self, work: Callable[[], R]) -> tuple[R, int]:
+        """Do some work; return its result and the bytes that it held at most."""
+        before = torch.cuda.memory_allocated(self._device)
+        torch.cuda.reset_peak_memory_stats(self._device)
+        result = work()
+        return result, torch.cuda.max_memory_allocated(self._device) - before
+
+
+def rows_that_fit(free: int, taken: int, n_rows: int) -> int:
+    """Return how many rows fit the memory, with something left over; at least one.
+
+    Args:
+        free: Bytes.
+        taken: Bytes that some rows held at most.
+        n_rows: How many rows these were.
+    """
+    return max(1, int(SHARE * free * n_rows / max(1, taken)))
+
+
+SHARE = 0.7
+"""Of the free memory: an allocator cannot use every gap, and others may be on the device."""
+
+__all__ = ["DeviceMemory", "halving", "is_out_of_memory", "rows_that_fit"]

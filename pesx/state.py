@@ -106,18 +106,25 @@ def take_rows(value: V, rows: Int[Tensor, "R"] | Bool[Tensor, "B"]) -> V:
         value: Dataclass whose fields are tensors with the replica as first axis, or dataclasses of such.
         rows: Row numbers, or a mask over all rows.
     """
-    return _map(lambda tensor: tensor[rows], value)
+    chosen = _numbers(rows)
+    return _map(lambda tensor: tensor[chosen], value)
 
 
 def put_rows(value: V, rows: Int[Tensor, "R"] | Bool[Tensor, "B"], fresh: V) -> V:
     """Return a copy of a dataclass of tensors with some rows replaced; see :func:`take_rows`."""
+    chosen = _numbers(rows)
 
     def put(old: Tensor, new: Tensor) -> Tensor:
         out = old.clone()
-        out[rows] = new.to(out.dtype)
+        out[chosen] = new.to(out.dtype)
         return out
 
     return _map(put, value, fresh)
+
+
+def _numbers(rows: Int[Tensor, "R"] | Bool[Tensor, "B"]) -> Int[Tensor, "R"]:
+    """Return row numbers: how many a mask holds, a device would be asked anew for every tensor."""
+    return rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows
 
 
 def cat_rows(values: list[V]) -> V:

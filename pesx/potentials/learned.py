@@ -4,22 +4,26 @@ import copy
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import torch
 
 from pesx.errors import ConfigError, ContractError
-from pesx.memory import halving, is_out_of_memory
+from pesx.memory import DeviceMemory, halving, is_out_of_memory, rows_that_fit
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates
+from pesx.so3krates.program import So3kratesProgram
 from pesx.state import Evaluation
 from pesx.threads import run_all
-from pesx.typing import Energies, Float, Int, Mask, Positions, Tensor
+from pesx.typing import Energies, Float, Forces, Int, Mask, Positions, Tensor
 
 if TYPE_CHECKING:
     from pesx.so3krates.fused.force_field import FusedSo3krates
 
 R = TypeVar("R")
+
+Way = Literal["auto", "kernels", "program", "network"]
+WAYS = get_args(Way)
 
 
 class LearnedPotential:
@@ -37,14 +41,18 @@ class LearnedPotential:
         level: Which level of theory of the model.
         charge: Total charge, e.
         multiplicity: 2S+1.
-        max_pairs_per_chunk: Pairs of atoms treated at once; bounds the memory. On a CPU a chunk should fit its cache. A chunk
-            that does not fit the memory is halved, and so are all after it.
+        max_pairs_per_chunk: Pairs of atoms treated at once; bounds the memory. On a CPU a chunk should fit its cache. On a GPU
+            it is also bounded by the free memory, from what the first batch took. A chunk that does not fit the memory is
+            halved, and so are all after it.
         n_threads: Chunks treated at the same time on a CPU; None for as many as torch may use threads.
-        tabulated: Whether energies and forces come from compiled kernels with tabulated radial filters where the network runs
-            on a CPU and its filters are not too steep for tables; forces differ by 1e-7 of the largest.
+        way: How energies and forces are made. "kernels": compiled ones with tabulated radial filters, on a CPU, where the
+            filters are not too steep for tables; forces differ by 1e-7 of the largest. "program": of fixed shapes, for a GPU
+            (:mod:`pesx.so3krates.program`). "network": operation by operation, for comparison. "auto": the first two.
+        compiles: Whether torch.compile joins the operations of the program: a minute or two at first, less for each step.
 
     Raises:
         InputError: The model does not know an element of the molecule, or has no embedding for its charge or spin.
+        ConfigError: There is no such way, or it does not fit the device.
     """
 
     def __init__(
@@ -58,10 +66,12 @@ class LearnedPotential:
         multiplicity: int = 1,
         max_pairs_per_chunk: int | None = None,
         n_threads: int | None = None,
-        tabulated: bool = True,
+        way: Way = "auto",
+        compiles: bool = False,
     ) -> None:
         model.check_elements(numbers)
         model.check_electrons(charge, multiplicity)
+        self._way, self._compiles = _way(way, torch.device(device)), compiles
         self._model = model
         self._electrons = {"charge": charge, "n_unpaired": multiplicity - 1}
         self._device = torch.device(device)
@@ -69,7 +79,8 @@ class LearnedPotential:
         self._level = level
         self._copies: dict[torch.dtype, So3krates] = {}
         is_on_cpu = self._device.type == "cpu"
-        self._is_tabulated = tabulated and is_on_cpu
+        self._programs: dict[torch.dtype, So3kratesProgram] = {}
+        self._memory = DeviceMemory(self._device) if self._device.type == "cuda" else None
         self._fused: dict[torch.dtype, list[FusedSo3krates]] = {}
         self._n_threads = (n_threads or torch.get_num_threads()) if is_on_cpu else 1
         pairs = max_pairs_per_chunk or (PAIRS_ON_CPU if is_on_cpu else PAIRS_ON_GPU)
@@ -86,11 +97,21 @@ class LearnedPotential:
         self._check(positions)
         if len(positions) == 0:
             return Evaluation(positions.new_empty(0, dtype=torch.float64), torch.empty_like(positions))
-        fused = self._kernels(positions.dtype)
-        if not fused:
-            self._copy(positions.dtype)
-        parts = self._in_chunks(partial(self._evaluate_fused, fused) if fused else self._evaluate, positions)
+        work = self._work(positions.dtype)
+        parts = self._measured(work, positions) if self._memory else self._in_chunks(work, positions)
         return Evaluation(torch.cat([energy for energy, _ in parts]), torch.cat([forces for _, forces in parts]))
+
+    def _work(self, dtype: torch.dtype) -> Callable[[Positions], tuple[Energies, Forces]]:
+        """Return what gives energies and forces of a chunk."""
+        if fused := self._kernels(dtype):
+            return partial(self._evaluate_fused, fused)
+        model = self._copy(dtype)
+        if self._way != "program":
+            return self._evaluate
+        if dtype not in self._programs:
+            made = So3kratesProgram(model, self._numbers, level=self._level, compiles=self._compiles, **self._electrons)
+            self._programs[dtype] = made
+        return partial(self._evaluate_program, self._programs[dtype])
 
     def uncertainty(self, positions: Positions, relative_to: Positions | None = None) -> Energies:
         """Return the standard deviation of energies, eV, float64; a non-finite replica gets NaN.
@@ -214,6 +235,19 @@ class LearnedPotential:
             self._rows = fits
         return parts
 
+    def _measured(self, work: Callable[[Positions], R], positions: Positions) -> list[R]:
+        """Do the same in small parts until the memory they take is known, and with it how large they may be."""
+        few = positions[:FEW_ROWS]
+        if self._memory is None or len(few) < FEW_ROWS:
+            return self._in_chunks(work, positions)
+        parts, taken = self._memory.taken_by(lambda: self._in_chunks(work, few))
+        # In float64, which comes later, they take as much again.
+        taken *= torch.float64.itemsize // positions.dtype.itemsize
+        self._rows = min(self._rows, rows_that_fit(self._memory.free(), taken, len(few)))
+        self._memory = None
+        rest = positions[FEW_ROWS:]
+        return parts + (self._in_chunks(work, rest) if len(rest) else [])
+
     def _chunks(self, positions: Positions, most_rows: int) -> list[Positions]:
         """Cut a batch into equal parts of at most so many rows, a whole number of them for each thread."""
         n_chunks = -(-len(positions) // most_rows)
@@ -224,7 +258,7 @@ class LearnedPotential:
         """Return the compiled path, for the network and its baseline if it has one; nothing where there is none."""
         if dtype not in self._fused:
             self._fused[dtype] = []
-            if self._is_tabulated and dtype in (torch.float32, torch.float64):
+            if self._way == "kernels" and dtype in (torch.float32, torch.float64):
                 # Not at the top: it loads a compiler.
                 from pesx.so3krates.fused.force_field import FusedSo3krates
 
@@ -244,6 +278,10 @@ class LearnedPotential:
             energy, forces = energy + more_energy, forces + more_forces
         reference = self._model.head(self._level).reference_energies.cpu()[self._numbers].sum()
         return (energy + reference).to(positions.device), forces.to(positions.device)
+
+    def _evaluate_program(self, program: So3kratesProgram, positions: Positions) -> tuple[Tensor, Tensor]:
+        energy, forces = program(positions.to(self._device))
+        return energy.to(positions.device), forces.to(positions.device)
 
     def _evaluate(self, positions: Positions) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.enable_grad():
@@ -291,6 +329,17 @@ class LearnedPotential:
             )
 
 
+def _way(asked: Way, device: torch.device) -> Way:
+    """Return the way that is asked for, or the one that suits the device."""
+    if asked not in WAYS:
+        raise ConfigError(f"Expected a way out of {', '.join(WAYS)}, came {asked!r}.")
+    if asked == "kernels" and device.type != "cpu":
+        raise ConfigError(f"Expected a CPU for the compiled kernels, came {device}. Choose the way program or auto.")
+    if asked != "auto":
+        return asked
+    return "kernels" if device.type == "cpu" else "program"
+
+
 def _product(task: tuple[tuple[Positions, Positions], Positions]) -> Positions:
     (moved, gradient), directions = task
     if not directions.any():
@@ -310,7 +359,9 @@ PRODUCT_STEP = 1e-4
 """Displacement of a central difference, angstrom. Its error is 5e-6 eV/angstrom^2 for a stretch, a hundred times rounding."""
 PAIRS_PER_ATOM = 12
 """Expected neighbour pairs of an atom of a large organic molecule, each counted once; 5 angstrom cutoff."""
+FEW_ROWS = 8
+"""Replicas whose memory is measured before larger batches are made."""
 HESSIAN_SHARE = 4
 """A second-derivative graph holds about this many times more than a first-derivative one."""
 
-__all__ = ["LearnedPotential"]
+__all__ = ["WAYS", "LearnedPotential", "Way"]

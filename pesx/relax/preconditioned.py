@@ -149,10 +149,10 @@ class PreconditionedLbfgs:
     def _refreshed(self, state: PreconditionedState, base: Positions) -> tuple[Tensor, Index]:
         """Return the inverse of the guess, made anew where it has grown old, and its age."""
         is_old = state.age >= self.refresh
-        if not is_old.any():
+        old = is_old.nonzero()[:, 0]
+        if not len(old):
             return state.inverse, state.age + 1
-        inverse = state.inverse.clone()
-        inverse[is_old] = inverse_of(self.metric, base[is_old])
+        inverse = state.inverse.index_copy(0, old, inverse_of(self.metric, base[old]))
         return inverse, torch.where(is_old, 0, state.age + 1)
 
 

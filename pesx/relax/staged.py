@@ -71,23 +71,29 @@ class Staged:
         starts_fine = ~state.is_fine & (largest < self.switch)
         starts_rough = state.is_fine & (largest > _BACK * self.switch)
         is_fine = (state.is_fine & ~starts_rough) | starts_fine
-        rough = _restarted(self.rough, state.rough, starts_rough, state.positions)
-        fine = _restarted(self.fine, state.fine, starts_fine, state.positions)
-        rough = _advanced(self.rough, rough, ~is_fine, now)
-        fine = _advanced(self.fine, fine, is_fine, now)
+        # All that the host has to know, in one look: each would make a device wait.
+        flags = torch.stack([starts_rough.any(), starts_fine.any(), ~is_fine.any(), is_fine.all()])
+        some_start_rough, some_start_fine, none_is_fine, all_are_fine = flags.tolist()
+        rough, fine = state.rough, state.fine
+        if some_start_rough:
+            rough = _restarted(self.rough, rough, starts_rough, state.positions)
+        if some_start_fine:
+            fine = _restarted(self.fine, fine, starts_fine, state.positions)
+        if none_is_fine:
+            rough = self.rough.step(rough, now)
+        elif all_are_fine:
+            fine = self.fine.step(fine, now)
+        else:
+            rough, fine = _advanced(self.rough, rough, ~is_fine, now), _advanced(self.fine, fine, is_fine, now)
         positions = torch.where(is_fine[:, None, None], fine.positions, rough.positions)
         return StagedState(positions=positions, is_fine=is_fine, rough=rough, fine=fine)
 
 
 def _restarted(relaxer: Stepper[Any], state: Any, rows: Mask, positions: Positions) -> Any:
     """Return the state with some rows begun anew at the positions."""
-    return put_rows(state, rows, relaxer.init(positions[rows])) if rows.any() else state
+    return put_rows(state, rows, relaxer.init(positions[rows]))
 
 
 def _advanced(relaxer: Stepper[Any], state: Any, rows: Mask, now: Evaluation) -> Any:
     """Return the state with some rows one step on."""
-    if rows.all():
-        return relaxer.step(state, now)
-    if not rows.any():
-        return state
     return put_rows(state, rows, relaxer.step(take_rows(state, rows), take_rows(now, rows)))

@@ -96,16 +96,38 @@ def replicas(
         charge: Total charge, e.
         n_unpaired: Unpaired electrons.
     """
-    n_replicas, n_atoms, _ = positions.shape
+    n_atoms = positions.shape[1]
     replica, first, second = neighbour_pairs(positions, cutoff)
+    pairs = replica * n_atoms + first, replica * n_atoms + second
+    return replicas_with(numbers, positions, pairs, charge=charge, n_unpaired=n_unpaired)
+
+
+def replicas_with(
+    numbers: Int[Tensor, "N"],
+    positions: Positions,
+    pairs: tuple[Int[Tensor, "P"], Int[Tensor, "P"]],
+    *,
+    charge: int = 0,
+    n_unpaired: int = 0,
+) -> GraphBatch:
+    """Build the batch of several geometries of one molecule whose neighbour pairs are known.
+
+    Args:
+        numbers: Atomic numbers.
+        positions: Angstrom; gradients flow through.
+        pairs: First and second atoms, counted through all replicas.
+        charge: Total charge, e.
+        n_unpaired: Unpaired electrons.
+    """
+    n_replicas, n_atoms, _ = positions.shape
     slot = torch.arange(n_replicas * n_atoms, device=positions.device)
     return GraphBatch(
         positions=positions.reshape(-1, 3),
         numbers=numbers.repeat(n_replicas),
         molecule=slot // max(1, n_atoms),
         slot=slot,
-        pair_i=replica * n_atoms + first,
-        pair_j=replica * n_atoms + second,
+        pair_i=pairs[0],
+        pair_j=pairs[1],
         n_molecules=n_replicas,
         width=n_atoms,
         charge=positions.new_full((n_replicas,), charge) if charge else None,
@@ -167,4 +189,4 @@ def collate(
     )
 
 
-__all__ = ["CLOSEST", "GraphBatch", "collate", "lengths", "neighbour_pairs", "replicas"]
+__all__ = ["CLOSEST", "GraphBatch", "collate", "lengths", "neighbour_pairs", "replicas", "replicas_with"]

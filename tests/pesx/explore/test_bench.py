@@ -3,11 +3,16 @@ from dataclasses import replace
 import torch
 
 from pesx.chemistry.read import read_molecule
-from pesx.explore.bench import Bench, LocalBench
+from pesx.explore.bench import Bench, LocalBench, Stages
+from pesx.explore.escape import Escape
 from pesx.explore.presets import cluster_stages
 from pesx.explore.walkers import Hops
 from pesx.outcome import Outcome
+from pesx.potentials.learned import LearnedPotential
 from pesx.potentials.lennard_jones import LennardJones
+from pesx.relax.modes import modes
+from pesx.relax.two_stage import molecular_stages
+from pesx.so3krates.checkpoint import load
 
 LJ5 = read_molecule("LJ5")
 
@@ -102,3 +107,24 @@ def test_hops_do_not_depend_on_who_else_is_there() -> None:
                 found |= dict(zip(ended.job.walker.tolist(), ended.minima.positions, strict=True))
         ends.append(found[1])
     assert torch.equal(*ends)
+
+
+def test_a_step_asks_the_device_for_few_numbers_however_many_replicas_there_are(host_reads) -> None:
+    molecule = read_molecule("CC(=O)N[C@@H](C)C(=O)NC")
+    potential = LearnedPotential(load()[0], molecule.numbers, way="program")
+    stages = Stages(
+        potential, Escape(), molecular_stages(molecule), modes=lambda positions: modes(potential, positions)
+    )
+    work = LocalBench(stages, molecule.positions, n_slots=12, n_polishing=4)
+    generator = torch.Generator().manual_seed(5)
+    noise = torch.randn(12, molecule.n_atoms, 3, generator=generator, dtype=torch.float64)
+    kinetic = torch.tensor([0.5] * 4 + [0.0] * 8).double()
+    start = Hops(molecule.positions + 0.02 * noise, noise, kinetic, torch.zeros(12).long())
+    work.start(torch.arange(12), start)
+    work.advance()
+    n_steps = 10
+    with host_reads() as seen:
+        for _ in range(n_steps):
+            work.slots.advance()
+    # The number of pairs, who is in which stage, and whose metric is old; more only when a replica changes its stage.
+    assert 3 * n_steps <= seen.total() <= 4 * n_steps, seen

@@ -65,7 +65,7 @@ def program(loaded):
 @pytest.mark.parametrize(("n_replicas", "n_atoms"), SIZES)
 def test_energies_and_forces_are_those_of_the_model(model, program, n_replicas, n_atoms):
     numbers, positions = geometries(n_replicas, n_atoms)
-    exact = LearnedPotential(model, numbers, tabulated=False)(positions)
+    exact = LearnedPotential(model, numbers, way="network")(positions)
     energy, forces = program(positions, numbers, pairs_of(numbers, positions, 5.0))
     torch.testing.assert_close(energy, exact.energy, rtol=1e-14, atol=0.0)
     torch.testing.assert_close(forces, exact.forces, rtol=0.0, atol=1e-12)
@@ -110,7 +110,7 @@ def test_a_process_that_cannot_import_pesx(model, file, tmp_path):
     np.savez(tmp_path / "given.npz", positions=positions, numbers=numbers, pairs=pairs)
     command = [sys.executable, "-c", ELSEWHERE, file, tmp_path / "given.npz", tmp_path / "out.npz"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    exact = LearnedPotential(model, numbers, tabulated=False)(positions)
+    exact = LearnedPotential(model, numbers, way="network")(positions)
     found = np.load(tmp_path / "out.npz")
     np.testing.assert_allclose(found["energy"], exact.energy, rtol=1e-14)
     np.testing.assert_allclose(found["forces"], exact.forces, rtol=0.0, atol=1e-12)
@@ -149,7 +149,7 @@ def test_every_part_of_a_model_is_exported(long_range_cutoff):
     program = exported(model, dtype="float64").module()
     for n_replicas, n_atoms in SIZES:
         numbers, positions = geometries(n_replicas, n_atoms)
-        exact = LearnedPotential(model, numbers, charge=-1, multiplicity=3, tabulated=False)(positions)
+        exact = LearnedPotential(model, numbers, charge=-1, multiplicity=3, way="network")(positions)
         electrons = (positions.new_full((n_replicas,), -1), positions.new_full((n_replicas,), 2))
         energy, forces = program(positions, numbers, pairs_of(numbers, positions, 5.0), *electrons)
         torch.testing.assert_close(energy, exact.energy, rtol=1e-13, atol=0.0)

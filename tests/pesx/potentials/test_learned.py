@@ -29,12 +29,12 @@ def geometries(n, dtype=torch.float64):
     return (start + 0.05 * noise).to(dtype)
 
 
-@pytest.mark.parametrize(("tabulated", "tolerance"), [(False, 1e-9), (True, 1e-6)])
-def test_it_is_the_model_bound_to_a_molecule(model, tabulated, tolerance):
+@pytest.mark.parametrize(("way", "tolerance"), [("network", 1e-9), ("program", 1e-9), ("kernels", 1e-6)])
+def test_it_is_the_model_bound_to_a_molecule(model, way, tolerance):
     positions = geometries(4).requires_grad_()
     energy = model.double()(replicas(NUMBERS, positions, 5.0))
     (gradient,) = torch.autograd.grad(energy.sum(), positions)
-    found = LearnedPotential(model, NUMBERS, tabulated=tabulated)(positions.detach())
+    found = LearnedPotential(model, NUMBERS, way=way)(positions.detach())
     torch.testing.assert_close(found.energy, energy.detach(), rtol=tolerance, atol=tolerance)
     torch.testing.assert_close(found.forces, -gradient, rtol=tolerance, atol=tolerance)
 
@@ -45,7 +45,7 @@ def test_a_correction_and_its_baseline_answer_together(model, zbl):
     both = with_baseline(model.settings, baseline, seed=1).double()
     torch.nn.init.normal_(both.head().out.weight)
     positions = geometries(4)
-    slow, fast = (LearnedPotential(both, NUMBERS, tabulated=tabulated) for tabulated in (False, True))
+    slow, fast = (LearnedPotential(both, NUMBERS, way=way) for way in ("network", "kernels"))
     assert len(fast._kernels(torch.float64)) == 2
     found, expected = fast(positions), slow(positions)
     torch.testing.assert_close(found.energy, expected.energy, rtol=1e-6, atol=1e-6)
@@ -62,6 +62,58 @@ def test_chunks_change_no_bit(model):
     parts = LearnedPotential(model, NUMBERS, max_pairs_per_chunk=80)(positions)
     assert torch.equal(whole.energy, parts.energy)
     assert torch.equal(whole.forces, parts.forces)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "message"),
+    [
+        ("fast", "cpu", "auto, kernels, program, network, came 'fast'"),
+        ("kernels", "cuda", "Expected a CPU .* came cuda"),
+    ],
+)
+def test_a_way_that_does_not_exist_or_fit_is_refused(model, asked, device, message):
+    with pytest.raises(ConfigError, match=message):
+        LearnedPotential(model, NUMBERS, way=asked, device=device)
+
+
+class SmallDevice:
+    """A device with so much memory free, of which each replica of a chunk takes 100 bytes."""
+
+    def __init__(self, free, potential):
+        self.potential, self._free = potential, free
+
+    def free(self):
+        return self._free
+
+    def taken_by(self, work):
+        return work(), 100 * 8
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [(torch.float64, 70), (torch.float32, 35)])
+def test_chunks_have_the_size_that_the_first_replicas_say_fits(model, dtype, expected):
+    potential, positions = LearnedPotential(model, NUMBERS, way="program", n_threads=1), geometries(90, dtype)
+    whole = potential(positions)
+    potential._memory = SmallDevice(10_000, potential)
+    few = potential(positions[:3])
+    assert potential.n_rows > 70
+    torch.testing.assert_close(few.energy, whole.energy[:3], rtol=0, atol=0)
+    found = potential(positions)
+    assert potential.n_rows == expected
+    assert torch.equal(found.energy, whole.energy)
+    assert torch.equal(found.forces, whole.forces)
+    assert torch.equal(potential(positions).forces, whole.forces)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gpu_gives_what_the_processor_gives(model, dtype):
+    positions = geometries(90)
+    here, there = LearnedPotential(model, NUMBERS, way="network"), LearnedPotential(model, NUMBERS, device="cuda")
+    known, found = here(positions), there(positions.to("cuda", dtype))
+    tolerance = {torch.float32: 1e-3, torch.float64: 1e-9}[dtype]
+    assert there.n_rows >= 1
+    torch.testing.assert_close(found.energy.cpu(), known.energy, rtol=0, atol=tolerance)
+    torch.testing.assert_close(found.forces.cpu().double(), known.forces, rtol=0, atol=tolerance * 10)
 
 
 def test_precision_follows_the_positions_and_energy_is_always_float64(model):
@@ -112,10 +164,10 @@ def test_an_empty_batch_stays_empty(model):
     assert potential.hessian(torch.empty(0, 9, 3)).shape == (0, 27, 27)
 
 
-@pytest.mark.parametrize(("tabulated", "tolerance"), [(False, 1e-9), (True, 3e-5)])
-def test_hessian_is_the_derivative_of_the_gradient(model, tabulated, tolerance):
+@pytest.mark.parametrize(("way", "tolerance"), [("network", 1e-9), ("kernels", 3e-5)])
+def test_hessian_is_the_derivative_of_the_gradient(model, way, tolerance):
     positions = geometries(2)
-    found = LearnedPotential(model, NUMBERS, tabulated=tabulated).hessian(positions)
+    found = LearnedPotential(model, NUMBERS, way=way).hessian(positions)
 
     def energy(flat):
         return model.double()(replicas(NUMBERS, flat.view(1, 9, 3), 5.0)).sum()
@@ -126,9 +178,9 @@ def test_hessian_is_the_derivative_of_the_gradient(model, tabulated, tolerance):
         assert torch.equal(found[row], found[row].T)
 
 
-@pytest.mark.parametrize("tabulated", [False, True])
-def test_products_are_those_of_the_hessian_for_directions_of_any_length(model, tabulated):
-    potential, positions = LearnedPotential(model, NUMBERS, tabulated=tabulated), geometries(4)
+@pytest.mark.parametrize("way", ["network", "kernels"])
+def test_products_are_those_of_the_hessian_for_directions_of_any_length(model, way):
+    potential, positions = LearnedPotential(model, NUMBERS, way=way), geometries(4)
     directions = torch.randn(4, 9, 3, dtype=torch.float64) * torch.tensor([1.0, 1e-3, 40.0, 0.0])[:, None, None]
     expected = (potential.hessian(positions) @ directions.flatten(1)[:, :, None]).view_as(directions)
     found = potential.hessian_products(positions)(directions)
@@ -254,8 +306,8 @@ torch.manual_seed(0)
 model = So3krates(So3kratesSettings(elements=(1,), features=16, n_heads=2, degrees=(1, 2), n_radial=8))
 positions = torch.randn(4096, 12, 3, generator=torch.Generator().manual_seed(1)) * 2.0
 numbers = torch.ones(12, dtype=torch.long)
-small = LearnedPotential(model, numbers, tabulated=False, n_threads=1)
-large = LearnedPotential(model, numbers, tabulated=False, n_threads=1, max_pairs_per_chunk=10**9)
+small = LearnedPotential(model, numbers, way="network", n_threads=1)
+large = LearnedPotential(model, numbers, way="network", n_threads=1, max_pairs_per_chunk=10**9)
 
 def cap():
     now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

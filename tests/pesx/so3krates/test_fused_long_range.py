@@ -178,7 +178,7 @@ def test_a_potential_takes_the_compiled_path(model):
     batch, electrons = shaken(3), {"charge": 1, "multiplicity": 2}
     fast = LearnedPotential(model, NUMBERS, **electrons)(batch)
     kernels = FusedSo3krates(model, NUMBERS, torch.float64, charge=1, n_unpaired=1)
-    slow = LearnedPotential(model, NUMBERS, **electrons, tabulated=False)(batch)
+    slow = LearnedPotential(model, NUMBERS, **electrons, way="network")(batch)
     assert torch.equal(fast.forces, kernels(batch)[1])
     assert not torch.equal(fast.forces, slow.forces)
     assert_near((fast.energy, fast.forces), (slow.energy, slow.forces), energy=1e-6, forces=1e-6)
