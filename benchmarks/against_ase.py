@@ -70,6 +70,9 @@ WATCHED: tuple[tuple[type, str, str], ...] = (
 )
 """What the time of pesx is told apart into; the rest is proposals, queues, and the interpreter."""
 
+WHOLE = ("index checks",)
+"""Of these, what includes its evaluations."""
+
 
 def search_with_pesx(arguments: argparse.Namespace) -> tuple[torch.Tensor, dict[str, Any]]:
     """Explore with the default settings for the time given; return the minima and how it went."""
@@ -92,7 +95,7 @@ def search_with_pesx(arguments: argparse.Namespace) -> tuple[torch.Tensor, dict[
         if elapsed >= arguments.seconds:
             run.exploration.interrupt()
 
-    with tempfile.TemporaryDirectory() as place, Stopwatch(WATCHED) as watch:
+    with tempfile.TemporaryDirectory() as place, Stopwatch(WATCHED, whole=WHOLE) as watch:
         folder = Path(place) / "run"
         with Run.start(settings, folder) as run:
             slots = run.exploration.bench.slots

@@ -11,14 +11,23 @@ class Stopwatch:
 
     Args:
         watched: Class, name of the method, and the label its time goes to.
+        whole: Labels that keep what their calls spend in others.
+        wait: Called before each look at the clock, for devices that work on by themselves.
 
     Attributes:
         seconds: By label.
     """
 
-    def __init__(self, watched: Sequence[tuple[type, str, str]]) -> None:
+    def __init__(
+        self,
+        watched: Sequence[tuple[type, str, str]],
+        *,
+        whole: Sequence[str] = (),
+        wait: Callable[[], object] = lambda: None,
+    ) -> None:
         self.seconds: dict[str, float] = {}
-        self._watched = watched
+        self._watched, self._whole, self._wait = watched, whole, wait
+        self._is_in_whole = False
         self._plain: list[tuple[type, str, Callable[..., Any]]] = []
         self._inner: list[float] = []
 
@@ -36,11 +45,17 @@ class Stopwatch:
     def _timed(self, plain: Callable[..., Any], label: str) -> Callable[..., Any]:
         @functools.wraps(plain)
         def timed(*args: Any, **options: Any) -> Any:
+            if self._is_in_whole:
+                return plain(*args, **options)
+            self._is_in_whole = label in self._whole
+            self._wait()
             begin = time.perf_counter()
             self._inner.append(0.0)
             try:
                 return plain(*args, **options)
             finally:
+                self._wait()
+                self._is_in_whole = False
                 took = time.perf_counter() - begin
                 self.seconds[label] = self.seconds.get(label, 0.0) + took - self._inner.pop()
                 if self._inner:

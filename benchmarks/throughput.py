@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from against_ase import WATCHED
+from against_ase import WATCHED, WHOLE
 from force_field import multiply_adds, peptide
 from report import largest_memory, make_parser, plain_settings, set_threads, show, write
 from stopwatch import Stopwatch
 
-from pesx import ExploreSettings, Run, make_potential
+from pesx import ExploreSettings, Run
 from pesx.potentials.learned import LearnedPotential
 from pesx.so3krates import checkpoint
 from pesx.so3krates.graph import replicas
@@ -68,10 +68,10 @@ def megabytes(device: str) -> float:
 def evaluations(n_residues: int, n_replicas: int, limit: float, arguments: argparse.Namespace) -> dict[str, Any]:
     """Time energies and forces of a batch."""
     device = arguments.device
+    molecule = peptide(n_residues)
+    potential = LearnedPotential(checkpoint.load()[0], molecule.numbers, device=device, compiles=arguments.compile)
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
-    molecule = peptide(n_residues)
-    potential, _ = make_potential("so3krates", molecule, device=device)
     noise = torch.randn(n_replicas, molecule.n_atoms, 3, generator=torch.Generator().manual_seed(arguments.seed))
     moved = (molecule.positions.float() + NOISE * noise).to(device)
     rate = n_replicas * per_second(lambda: potential(moved), device)
@@ -87,7 +87,7 @@ def evaluations(n_residues: int, n_replicas: int, limit: float, arguments: argpa
         "microseconds_per_atom": 1e6 / (rate * molecule.n_atoms),
         "of_peak": rate * count / limit,
         "megabytes": megabytes(device),
-        "replicas_a_part": potential.n_rows if isinstance(potential, LearnedPotential) else None,
+        "replicas_a_part": potential.n_rows,
     }
 
 
@@ -103,7 +103,7 @@ def search(arguments: argparse.Namespace) -> dict[str, Any]:
     begin = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as place,
-        Stopwatch(WATCHED) as watch,
+        Stopwatch(WATCHED, whole=WHOLE, wait=lambda: wait(arguments.device)) as watch,
         Run.start(settings, Path(place) / "run") as run,
     ):
         set_up = time.perf_counter() - begin - sum(watch.seconds.values())
@@ -129,6 +129,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     """Return the options."""
     parser = make_parser(__doc__, "throughput.json")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (cpu)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile for the evaluations, on a GPU")
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 16, 64, 256, 1024], help="sizes of the batch")
     parser.add_argument(
         "--residues", type=int, nargs="+", default=[1, 2, 3, 5, 10, 20], help="lengths of Ac-Ala_n-NHMe"

@@ -168,6 +168,16 @@ def test_the_stopwatch_counts_every_second_once_and_leaves_no_trace(script):
         Worker().outer()
     assert Worker.outer is plain
     assert watch.seconds["b"] >= 0.05 > watch.seconds["a"] >= 0.02
+    waits = []
+    timed = script("stopwatch").Stopwatch(
+        ((Worker, "outer", "a"), (Worker, "inner", "b")), whole=("a",), wait=lambda: waits.append(1)
+    )
+    with timed as watch:
+        Worker().outer()
+        Worker().inner()
+    assert watch.seconds["a"] >= 0.07
+    assert 0.05 <= watch.seconds["b"] < 0.1
+    assert len(waits) == 4
 
 
 def test_the_recorded_command_names_no_place(script):
