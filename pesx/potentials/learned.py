@@ -12,7 +12,7 @@ from pesx.errors import ConfigError, ContractError
 from pesx.memory import DeviceMemory, halving, is_out_of_memory, rows_that_fit
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates
-from pesx.so3krates.program import So3kratesProgram
+from pesx.so3krates.program import So3kratesProgram, check_precision
 from pesx.state import Evaluation
 from pesx.threads import run_all
 from pesx.typing import Energies, Float, Forces, Int, Mask, Positions, Tensor
@@ -52,7 +52,7 @@ class LearnedPotential:
 
     Raises:
         InputError: The model does not know an element of the molecule, or has no embedding for its charge or spin.
-        ConfigError: There is no such way, or it does not fit the device.
+        ConfigError: There is no such way, or it does not fit the device, or torch is told to round factors of products.
     """
 
     def __init__(
@@ -72,6 +72,8 @@ class LearnedPotential:
         model.check_elements(numbers)
         model.check_electrons(charge, multiplicity)
         self._way, self._compiles = _way(way, torch.device(device)), compiles
+        if self._way != "kernels":
+            check_precision()
         self._model = model
         self._electrons = {"charge": charge, "n_unpaired": multiplicity - 1}
         self._device = torch.device(device)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 
+from pesx.errors import ConfigError
 from pesx.so3krates.graph import replicas_with
 from pesx.so3krates.model import So3krates
 from pesx.typing import Energies, Float, Forces, Int, Positions, Tensor
@@ -189,8 +190,24 @@ class Reading:
         return int(self._number)
 
 
+def check_precision() -> None:
+    """Make sure that torch multiplies matrices in float32 as they are.
+
+    With factors rounded to TF32 forces are off by 1 meV/angstrom, and no quench reaches 3 (`benchmarks/precision.py`).
+
+    Raises:
+        ConfigError: Torch was told otherwise.
+    """
+    came = torch.get_float32_matmul_precision()
+    if came != "highest":
+        raise ConfigError(
+            f"Expected matrix products in full float32, came the precision {came!r}, with which quenches do not converge. Call "
+            "torch.set_float32_matmul_precision('highest')."
+        )
+
+
 def _room(n_pairs: float) -> int:
     return max(1, math.ceil(n_pairs / GRAIN)) * GRAIN
 
 
-__all__ = ["Reading", "So3kratesProgram"]
+__all__ = ["Reading", "So3kratesProgram", "check_precision"]

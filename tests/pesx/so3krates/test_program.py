@@ -6,9 +6,10 @@ import pytest
 import torch
 from ase.build import molecule as ase_molecule
 
+from pesx.errors import ConfigError
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates, So3kratesSettings, with_baseline
-from pesx.so3krates.program import Reading, So3kratesProgram
+from pesx.so3krates.program import Reading, So3kratesProgram, check_precision
 
 ETHANOL = ase_molecule("CH3CH2OH")
 NUMBERS = torch.tensor(ETHANOL.numbers)
@@ -136,6 +137,16 @@ def test_it_works_where_gradients_are_switched_off():
     with torch.inference_mode():
         found = program(positions)
     assert torch.equal(found[1], known[1])
+
+
+def test_rounded_products_are_refused():
+    check_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        with pytest.raises(ConfigError, match="came the precision 'high'"):
+            check_precision()
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 WITHOUT = """
