@@ -78,7 +78,7 @@ class Contenders:
         self.molecule = molecule
         self.arguments = arguments
         self.dtype = DTYPES[arguments.dtype]
-        self.numbers = torch.tensor(molecule.numbers)
+        self.numbers = molecule.numbers
         self.potential = LearnedPotential(load()[0], self.numbers)
 
     def pesx(self, starts: torch.Tensor) -> tuple[torch.Tensor, int]:

@@ -20,6 +20,9 @@ from pesx.relax.two_stage import TwoStage
 from pesx.state import Minima, Modes, cat_rows, fmax
 from pesx.typing import Float, Index, Positions, Tensor
 
+PATIENCE = 20
+"""Looks at what is done for which a polished end waits at most until it is checked."""
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -49,6 +52,19 @@ class Ended:
 
     job: Job
     minima: Minima
+
+
+@dataclass(frozen=True)
+class Polished:
+    """Polished ends that wait to be checked.
+
+    Attributes:
+        walker: Whose.
+        positions: Where they are, angstrom.
+    """
+
+    walker: Index
+    positions: Positions
 
 
 @dataclass(frozen=True)
@@ -142,6 +158,8 @@ class LocalBench:
         n_slots: Slots of the first batch.
         n_polishing: Of the second. Whatever is to be polished is polished at once: waiting would save no evaluation, and
             would drain the slots. So there should be as many as walkers.
+        n_checking: Polished ends that are checked together. A GPU takes as long for one as for many; meanwhile
+            their walkers wait. None of them waits for more than :data:`PATIENCE` looks.
         stride: Steps between two looks at which replicas are done.
         dtype: Of the first batch.
         device: Of both.
@@ -154,6 +172,7 @@ class LocalBench:
         *,
         n_slots: int,
         n_polishing: int,
+        n_checking: int = 1,
         stride: int = 5,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
@@ -165,7 +184,8 @@ class LocalBench:
         fine = {"polish": Lane(stages.relaxation.polish, rough.double())}
         self.polishing = Slots(stages.potential, fine, n_polishing)
         self._rough = rough
-        self._checked: list[Checked] = []
+        self._n_checking, self._n_looks = n_checking, 0
+        self._to_check: list[Polished] = []
         self._n_mode_evaluations = self._n_elsewhere = 0
 
     @property
@@ -211,10 +231,8 @@ class LocalBench:
         self.polishing.lanes["polish"].put(Job.fresh(walker, n_evaluations), start)
 
     def check(self, walker: Index, positions: Positions) -> None:
-        """Check polished ends at once."""
-        found = self.stages.modes(positions.to(self._rough.device))
-        self._n_mode_evaluations += int(found.n_evaluations.sum())
-        self._checked.append(Checked(walker, found))
+        """Let polished ends be checked, together with others."""
+        self._to_check.append(Polished(walker, positions))
 
     def advance(self) -> None:
         """Make a few steps."""
@@ -234,16 +252,25 @@ class LocalBench:
         return _take_ended(self.polishing.lanes["polish"], self.stages.relaxation.polish_convergence)
 
     def take_checked(self) -> Checked | None:
-        """Return those that were checked."""
-        checked, self._checked = self._checked, []
-        return cat_rows(checked) if checked else None
+        """Check what waits if it is enough, has waited long, or is all that is left to do; return what was found."""
+        if not self._to_check:
+            return None
+        self._n_looks += 1
+        n_waiting = sum(len(polished.walker) for polished in self._to_check)
+        is_idle = not (self.slots.n_busy or self.polishing.n_busy)
+        if n_waiting < self._n_checking and self._n_looks < PATIENCE and not is_idle:
+            return None
+        waiting, self._to_check, self._n_looks = cat_rows(self._to_check), [], 0
+        found = self.stages.modes(waiting.positions.to(self._rough.device))
+        self._n_mode_evaluations += int(found.n_evaluations.sum())
+        return Checked(waiting.walker, found)
 
     def take_lost(self) -> Index:
         """Return none: nothing is lost here."""
         return torch.zeros(0, dtype=torch.long)
 
     def snapshot(self) -> dict[str, Tensor]:
-        """Return all tensors by name."""
+        """Return all tensors by name, but for hops that wait to be checked: after a restart they begin anew."""
         out = {
             "n_mode_evaluations": torch.tensor(self._n_mode_evaluations),
             "n_elsewhere": torch.tensor(self._n_elsewhere),
@@ -293,4 +320,4 @@ def _take_ended(lane: Lane, convergence: Convergence) -> Ended | None:
     return Ended(Job(job.walker.cpu(), job.n_evaluations.cpu(), job.n_steps.cpu()), minima)
 
 
-__all__ = ["Bench", "Checked", "Ended", "LocalBench", "Stages"]
+__all__ = ["Bench", "Checked", "Ended", "LocalBench", "Polished", "Stages"]

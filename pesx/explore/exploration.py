@@ -370,6 +370,11 @@ def walkers_for(n_slots: int) -> int:
     return n_slots + max(4, n_slots // 3)
 
 
+def checked_together(n_slots: int, device: str) -> int:
+    """Return how many polished ends are worth a check: an eighth of the slots on a GPU, each by itself on a CPU."""
+    return 1 if device == "cpu" else max(1, n_slots // 8)
+
+
 def local_bench(stages: Stages, sizes: Sizes, template: Float[Tensor, "N 3"]) -> LocalBench:
     """Return the bench in this process.
 
@@ -383,6 +388,7 @@ def local_bench(stages: Stages, sizes: Sizes, template: Float[Tensor, "N 3"]) ->
         template,
         n_slots=sizes.n_slots,
         n_polishing=sizes.n_walkers,
+        n_checking=checked_together(sizes.n_slots, sizes.device),
         stride=sizes.stride,
         dtype=sizes.dtype,
         device=sizes.device,

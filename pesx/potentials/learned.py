@@ -150,8 +150,8 @@ class LearnedPotential:
     def hessian(self, positions: Positions) -> Float[Tensor, "B D D"]:
         """Return the second derivatives of the energy, symmetric, eV/angstrom^2; a non-finite replica gets NaN.
 
-        They have the precision of the positions. On a CPU they are central differences of float64 forces from the compiled
-        kernels, good to 1e-6, in a sixth of the time of the exact ones. Elsewhere they are exact but for rounding, which
+        They have the precision of the positions. They are central differences of float64 forces, good to 1e-6: with the
+        compiled kernels in a sixth of the time of the exact ones. The way "network" gives those, exact but for rounding, which
         leaves 1e-3 in float32: one backward pass through the forces per coordinate, over one graph per chunk, a fifth of the
         time of the same passes under vmap.
         """
@@ -159,7 +159,7 @@ class LearnedPotential:
         n = 3 * len(self._numbers)
         if len(positions) == 0:
             return positions.new_empty(0, n, n)
-        if self._kernels(torch.float64):
+        if self._way != "network":
             lines = [self._central_differences(row.double()) for row in positions]
             full = torch.stack(lines)
             return (0.5 * (full + full.mT)).to(positions.dtype)
@@ -170,15 +170,14 @@ class LearnedPotential:
     def hessian_products(self, positions: Positions) -> Callable[[Positions], Positions]:
         """Return the map from directions to the products of the Hessians at these positions with them, eV/angstrom^2.
 
-        They are good to 1e-4 for a direction of length 1, and have its precision. On a CPU they are forward differences of
-        float64 forces from the compiled kernels, in a quarter of the time of a backward pass through the network and without
-        memory.
-        Elsewhere float32 forces are differentiated once, and each product is a backward pass through them, as much work as
-        two or three evaluations. Where the memory does not hold what the forces of all chunks were differentiated through,
-        every product does that anew, chunk by chunk. Directions that are all zero cost nothing.
+        They are good to 1e-4 for a direction of length 1, have its precision, and cost nothing for a direction that is zero.
+        They are forward differences of float64 forces, one evaluation each: with the compiled kernels a quarter of the time of
+        a backward pass through the network, and no memory. The way "network" differentiates the forces once, and each product
+        is a backward pass through them; where the memory does not hold what the forces of all chunks were differentiated
+        through, every product does that anew, chunk by chunk.
         """
         self._check(positions)
-        if self._kernels(torch.float64):
+        if self._way != "network":
             return self._forward_products(positions.double())
         return self._backward_products(positions.float())
 

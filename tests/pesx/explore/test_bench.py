@@ -3,7 +3,7 @@ from dataclasses import replace
 import torch
 
 from pesx.chemistry.read import read_molecule
-from pesx.explore.bench import Bench, LocalBench, Stages
+from pesx.explore.bench import PATIENCE, Bench, LocalBench, Stages
 from pesx.explore.escape import Escape
 from pesx.explore.presets import cluster_stages
 from pesx.explore.walkers import Hops
@@ -70,6 +70,7 @@ def test_evaluations_of_all_stages_are_counted() -> None:
     n_polished = int(ended.job.n_evaluations)
     before = work.n_evaluations
     work.check(ended.job.walker, ended.minima.positions)
+    assert work.take_checked() is not None
     assert work.n_evaluations == before + 6 * 5
     assert n_rough < n_polished <= before
 
@@ -107,6 +108,47 @@ def test_hops_do_not_depend_on_who_else_is_there() -> None:
                 found |= dict(zip(ended.job.walker.tolist(), ended.minima.positions, strict=True))
         ends.append(found[1])
     assert torch.equal(*ends)
+
+
+def test_checks_wait_for_each_other_but_not_for_long() -> None:
+    stages = cluster_stages(LennardJones())
+    calls = []
+
+    def counted(positions):
+        calls.append(len(positions))
+        return stages.modes(positions)
+
+    def busy() -> LocalBench:
+        calls.clear()
+        work = LocalBench(
+            replace(stages, modes=counted), LJ5.positions, n_slots=4, n_polishing=4, n_checking=3, dtype=torch.float64
+        )
+        work.start(torch.tensor([9]), hops(1))
+        return work
+
+    positions, work = hops(4).positions, busy()
+    assert work.take_checked() is None
+    for number in (0, 1):
+        work.check(torch.tensor([number]), positions[number : number + 1])
+        assert work.take_checked() is None
+    work.check(torch.tensor([2, 3]), positions[2:])
+    checked = work.take_checked()
+    assert checked is not None
+    assert checked.walker.tolist() == [0, 1, 2, 3]
+    assert calls == [4]
+    assert work.n_evaluations == int(stages.modes(positions).n_evaluations.sum())
+    together = stages.modes(positions)
+    assert torch.equal(checked.modes.lowest, together.lowest)
+
+    work = busy()
+    work.check(torch.tensor([0]), positions[:1])
+    assert [work.take_checked() is None for _ in range(PATIENCE)] == [True] * (PATIENCE - 1) + [False]
+
+    work = busy()
+    work.check(torch.tensor([0]), positions[:1])
+    while work.take_quenched() is None:
+        work.advance()
+    assert work.take_checked() is not None
 
 
 def test_a_step_asks_the_device_for_few_numbers_however_many_replicas_there_are(host_reads) -> None:
