@@ -2,7 +2,7 @@
 
     python benchmarks/out_of_memory.py
 
-Explores a peptide twice, each time in a process of its own with the plain network, as on a GPU: once in small parts, and once
+Explores a peptide twice, each time in a process of its own with the network as on a GPU: once in small parts, and once
 with all replicas as one part while the memory is capped, so that this part cannot fit. Compares both databases row by row and
 bit by bit.
 
@@ -67,7 +67,7 @@ def search(arguments: argparse.Namespace) -> None:
     folder, pairs = Path(arguments.run_part[0]), int(arguments.run_part[1])
     molecule = read_molecule(arguments.molecule)
     potential = LearnedPotential(
-        load()[0], molecule.numbers, device=arguments.device, way="network", max_pairs_per_chunk=pairs, n_threads=1
+        load()[0], molecule.numbers, device=arguments.device, way="program", max_pairs_per_chunk=pairs, n_threads=1
     )
     parts, archive = molecule_parts(potential, molecule, seed=arguments.seed)
     potential(molecule.positions[None].float())
