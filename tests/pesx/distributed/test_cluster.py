@@ -1,9 +1,59 @@
+import os
+import shutil
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from pesx import RunStore
 from pesx.distributed.cluster import Cluster
 from pesx.errors import ConfigError, MissingExtraError
+
+HEAD, OTHER, PORT = "10.77.0.1", "10.77.0.2", "6380"
+OUTSIDE = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "OMP_NUM_THREADS": "1"}
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=30)
+
+
+@contextmanager
+def two_machines() -> Iterator[tuple[str, str]]:
+    """Two network namespaces with a cable between them: all that machines share is the file system."""
+    names = tuple(f"pesx-{os.getpid()}-{side}" for side in "ab")
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ip("link", "add", "pesx-a", "netns", names[0], "type", "veth", "peer", "name", "pesx-b", "netns", names[1])
+        for name, end, address in zip(names, ("pesx-a", "pesx-b"), (HEAD, OTHER), strict=True):
+            ip("-n", name, "addr", "add", f"{address}/24", "dev", end)
+            ip("-n", name, "link", "set", end, "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=30)
+
+
+@contextmanager
+def node(machine: str, *words: str) -> Iterator[None]:
+    """A node of Ray on a machine, as long as the context lasts."""
+    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *words]
+    command = ["ip", "netns", "exec", machine, *ray]
+    with subprocess.Popen(
+        command, env=OUTSIDE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as running:
+        try:
+            time.sleep(10.0)
+            yield
+        finally:
+            running.send_signal(signal.SIGTERM)
+            running.wait(timeout=60)
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +67,24 @@ def test_an_address_where_nothing_answers_is_said(address: str) -> None:
     pytest.importorskip("ray")
     with pytest.raises(ConfigError, match=address):
         Cluster(address)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("ip") is None or not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="making network namespaces takes ip and root",
+)
+def test_a_worker_of_another_machine_joins_by_address(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    head = ["--head", f"--node-ip-address={HEAD}", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false"]
+    other = [f"--address={HEAD}:{PORT}", f"--node-ip-address={OTHER}", "--num-cpus=1"]
+    search = [sys.executable, "-m", "pesx", "explore", "--molecule", "LJ7", "--potential", "lennard-jones"]
+    search += ["--n-minima", "4", "--ray", f"{HEAD}:{PORT}", "--workers", "1", "--out", str(tmp_path / "run")]
+    # The machine of the driver has no processor to lend, so what is found was found on the other one.
+    with two_machines() as (a, b), node(a, *head), node(b, *other):
+        done = subprocess.run(
+            ["ip", "netns", "exec", a, *search], env=OUTSIDE, capture_output=True, text=True, timeout=120
+        )
+    assert done.returncode == 0, done.stderr + done.stdout
+    with RunStore.read(tmp_path / "run") as store:
+        assert len(store.minima()) >= 4
