@@ -58,7 +58,7 @@ CONTENDERS = {
 
 WATCHED: tuple[tuple[type, str, str], ...] = (
     (LearnedPotential, "__call__", "potential"),
-    (LocalBench, "check", "index checks"),
+    (LocalBench, "take_checked", "index checks"),
     (MinimaArchive, "match", "archive"),
     (MinimaArchive, "add", "archive"),
     (Lane, "advance", "relaxers and dynamics"),
