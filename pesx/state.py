@@ -106,13 +106,13 @@ def take_rows(value: V, rows: Int[Tensor, "R"] | Bool[Tensor, "B"]) -> V:
         value: Dataclass whose fields are tensors with the replica as first axis, or dataclasses of such.
         rows: Row numbers, or a mask over all rows.
     """
-    chosen = _numbers(rows)
+    chosen = _numbers(rows, value)
     return _map(lambda tensor: tensor[chosen], value)
 
 
 def put_rows(value: V, rows: Int[Tensor, "R"] | Bool[Tensor, "B"], fresh: V) -> V:
     """Return a copy of a dataclass of tensors with some rows replaced; see :func:`take_rows`."""
-    chosen = _numbers(rows)
+    chosen = _numbers(rows, value)
 
     def put(old: Tensor, new: Tensor) -> Tensor:
         out = old.clone()
@@ -122,9 +122,19 @@ def put_rows(value: V, rows: Int[Tensor, "R"] | Bool[Tensor, "B"], fresh: V) -> 
     return _map(put, value, fresh)
 
 
-def _numbers(rows: Int[Tensor, "R"] | Bool[Tensor, "B"]) -> Int[Tensor, "R"]:
+def to_cpu(value: V) -> V:
+    """Return a dataclass of tensors with all of them on the CPU."""
+    return _map(lambda tensor: tensor.cpu(), value)
+
+
+def _numbers(rows: Int[Tensor, "R"] | Bool[Tensor, "B"], value: Any) -> Int[Tensor, "R"]:
     """Return row numbers: how many a mask holds, a device would be asked anew for every tensor."""
-    return rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows
+    if rows.dtype != torch.bool:
+        return rows
+    n_rows = len(next(iter(flatten(value).values())))
+    if len(rows) != n_rows:
+        raise IndexError(f"Expected a mask over {n_rows} rows, came one of {len(rows)}.")
+    return rows.nonzero()[:, 0]
 
 
 def cat_rows(values: list[V]) -> V:
@@ -163,5 +173,6 @@ __all__ = [
     "fmax",
     "put_rows",
     "take_rows",
+    "to_cpu",
     "unflatten",
 ]

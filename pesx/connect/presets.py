@@ -84,8 +84,7 @@ def molecule_parts(
         push=0.1,
         sieve=molecular_sieve(molecule, amides, energy_window),
         highest=2.0,
-        # Differences of forces: the second derivatives of a learned model by backpropagation take seven times as long.
-        modes=partial(modes, lambda positions: potential(positions), masses=molecule.masses, tolerance=1e-4),
+        modes=partial(modes, potential, masses=molecule.masses, tolerance=1e-4),
     )
 
 

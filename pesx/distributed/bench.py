@@ -186,6 +186,9 @@ class RayBench:
         polished, self._polished = self._polished, []
         return cat_rows(polished) if polished else None
 
+    def finish_checks(self) -> None:
+        """Do nothing: what waits at the workers is theirs to finish."""
+
     def take_checked(self) -> Checked | None:
         """Return those that were checked."""
         checked, self._checked = self._checked, []

@@ -17,7 +17,7 @@ from pesx.outcome import Outcome
 from pesx.protocols import Potential
 from pesx.relax.quench import Convergence, judge
 from pesx.relax.two_stage import TwoStage
-from pesx.state import Minima, Modes, cat_rows, fmax
+from pesx.state import Minima, Modes, cat_rows, fmax, to_cpu
 from pesx.typing import Float, Index, Positions, Tensor
 
 PATIENCE = 20
@@ -116,6 +116,10 @@ class Bench(Protocol):
         """Let polished ends be checked for negative modes."""
         ...
 
+    def finish_checks(self) -> None:
+        """Let those that are here not wait for others any longer."""
+        ...
+
     def advance(self) -> None:
         """Go on for a while."""
         ...
@@ -158,8 +162,8 @@ class LocalBench:
         n_slots: Slots of the first batch.
         n_polishing: Of the second. Whatever is to be polished is polished at once: waiting would save no evaluation, and
             would drain the slots. So there should be as many as walkers.
-        n_checking: Polished ends that are checked together. A GPU takes as long for one as for many; meanwhile
-            their walkers wait. None of them waits for more than :data:`PATIENCE` looks.
+        n_checking: Polished ends that are checked together. A GPU evaluates many in the time of one; meanwhile their walkers
+            wait. None of them waits for more than :data:`PATIENCE` looks.
         stride: Steps between two looks at which replicas are done.
         dtype: Of the first batch.
         device: Of both.
@@ -234,6 +238,10 @@ class LocalBench:
         """Let polished ends be checked, together with others."""
         self._to_check.append(Polished(walker, positions))
 
+    def finish_checks(self) -> None:
+        """See :class:`Bench`."""
+        self._n_looks = PATIENCE
+
     def advance(self) -> None:
         """Make a few steps."""
         for _ in range(self._stride):
@@ -263,7 +271,7 @@ class LocalBench:
         waiting, self._to_check, self._n_looks = cat_rows(self._to_check), [], 0
         found = self.stages.modes(waiting.positions.to(self._rough.device))
         self._n_mode_evaluations += int(found.n_evaluations.sum())
-        return Checked(waiting.walker, found)
+        return Checked(waiting.walker, to_cpu(found))
 
     def take_lost(self) -> Index:
         """Return none: nothing is lost here."""
@@ -301,6 +309,11 @@ class LocalBench:
             self.slots.lanes["quench"].put(Job.fresh(job.walker, job.n_evaluations), start)
 
 
+def checked_together(n_slots: int, device: str) -> int:
+    """Return how many polished ends are worth a check: an eighth of the slots on a GPU, each by itself on a CPU."""
+    return 1 if torch.device(device).type == "cpu" else max(1, n_slots // 8)
+
+
 def _take_ended(lane: Lane, convergence: Convergence) -> Ended | None:
     """Remove the replicas that are done."""
     if not len(lane):
@@ -320,4 +333,4 @@ def _take_ended(lane: Lane, convergence: Convergence) -> Ended | None:
     return Ended(Job(job.walker.cpu(), job.n_evaluations.cpu(), job.n_steps.cpu()), minima)
 
 
-__all__ = ["Bench", "Checked", "Ended", "LocalBench", "Polished", "Stages"]
+__all__ = ["Bench", "Checked", "Ended", "LocalBench", "Polished", "Stages", "checked_together"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from pesx.explore.bench import Bench, Checked, Ended, LocalBench, Stages
+from pesx.explore.bench import Bench, Checked, Ended, LocalBench, Stages, checked_together
 from pesx.explore.exchange import exchange, on_ladder
 from pesx.explore.ledger import Ledger
 from pesx.explore.relocate import Relocate
@@ -141,6 +141,9 @@ class Exploration:
                     self.commit()
                 progress = self.progress()
                 reason = stop.reason(progress) or (INTERRUPTED if self._is_interrupted else None)
+                if reason is not None:
+                    self._finish_checks()
+                    progress = self.progress()
                 if on_progress is not None:
                     on_progress(progress)
         finally:
@@ -266,6 +269,12 @@ class Exploration:
             log_product=modes.log_product.double().cpu(),
         )
 
+    def _finish_checks(self) -> None:
+        """Let polished ends that wait to be checked together be checked now, so that what was found is written down."""
+        self.bench.finish_checks()
+        if (checked := self.bench.take_checked()) is not None:
+            self._settle(self._judge_checked(checked))
+
     def _close(self, walkers: Index) -> None:
         """Wait no longer for the checks of walkers."""
         left = [take_rows(verdict, ~torch.isin(verdict.walker, walkers)) for verdict in self._open]
@@ -368,11 +377,6 @@ class _Verdict:
 def walkers_for(n_slots: int) -> int:
     """Return how many walkers keep slots full: a quarter of them can be polished while the others are there."""
     return n_slots + max(4, n_slots // 3)
-
-
-def checked_together(n_slots: int, device: str) -> int:
-    """Return how many polished ends are worth a check: an eighth of the slots on a GPU, each by itself on a CPU."""
-    return 1 if device == "cpu" else max(1, n_slots // 8)
 
 
 def local_bench(stages: Stages, sizes: Sizes, template: Float[Tensor, "N 3"]) -> LocalBench:

@@ -52,7 +52,7 @@ class LearnedPotential:
 
     Raises:
         InputError: The model does not know an element of the molecule, or has no embedding for its charge or spin.
-        ConfigError: There is no such way, or it does not fit the device, or torch is told to round factors of products.
+        ConfigError: There is no such way, or it does not fit the device.
     """
 
     def __init__(
@@ -72,8 +72,6 @@ class LearnedPotential:
         model.check_elements(numbers)
         model.check_electrons(charge, multiplicity)
         self._way, self._compiles = _way(way, torch.device(device)), compiles
-        if self._way != "kernels":
-            check_precision()
         self._model = model
         self._electrons = {"charge": charge, "n_unpaired": multiplicity - 1}
         self._device = torch.device(device)
@@ -323,6 +321,8 @@ class LearnedPotential:
         return moved, model(graph, self._level)
 
     def _copy(self, dtype: torch.dtype) -> So3krates:
+        if dtype == torch.float32:
+            check_precision(self._device)
         if dtype not in self._copies:
             with torch.inference_mode(False):
                 clone = copy.deepcopy(self._model).to(self._device, dtype).eval()
@@ -367,7 +367,7 @@ PAIRS_ON_GPU = 400_000
 HESSIAN_STEP = 1e-5
 """Displacement of a central difference, angstrom: good to 1e-6 eV/angstrom^2, rounding included."""
 PRODUCT_STEP = 1e-7
-"""Length of a forward difference, angstrom. It is off by 1e-4 eV/angstrom^2 along a stretch, by 1e-6 along a soft mode."""
+"""Length of a forward difference, angstrom: products are off by 1e-4 eV/angstrom^2 along a stretch, 1e-6 along a soft mode."""
 PAIRS_PER_ATOM = 12
 """Expected neighbour pairs of an atom of a large organic molecule, each counted once; 5 angstrom cutoff."""
 FEW_ROWS = 8

@@ -20,7 +20,7 @@ SMALL = 12
 """Up to so many atoms the whole Hessian costs no more than the search."""
 
 _COST = 2
-"""Force evaluations that a product stands for: one in float64 takes as long as two, a backward pass a little longer."""
+"""Force evaluations that a product stands for: one in float64 takes as long as two in float32, a backward pass longer."""
 
 _N_SOFT = 4
 """Soft modes of the guess that start the search: the lowest mode is mostly a mixture of these."""
@@ -84,7 +84,7 @@ def lowest_modes(
         lowest=lowest,
         n_negative=(lowest < 0.0).long(),
         log_product=torch.full_like(lowest, torch.nan),
-        direction=torch.stack([search.vector for search in searches]).view_as(positions),
+        direction=torch.stack([search.vector for search in searches]).view_as(positions).to(positions.device),
         n_evaluations=torch.tensor([_COST * search.n_products for search in searches], device=positions.device),
     )
     is_settled = torch.tensor([search.residual <= tolerance for search in searches], device=positions.device)

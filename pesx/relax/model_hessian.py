@@ -27,6 +27,35 @@ _DECAY = (
 """How fast a stretch weakens with the squared distance, by rows, 1/angstrom^2."""
 
 
+@dataclass(frozen=True)
+class _Terms:
+    """What the guess is made of, on one device and in one precision.
+
+    Attributes:
+        reach: Reference distance of each pair of atoms, angstrom.
+        decay: How fast its stretch weakens, 1/angstrom^2.
+        angles: Atoms of each bend.
+        torsions: Atoms of each torsion.
+        at_angles: Places of their coordinates among all.
+        at_torsions: Likewise.
+    """
+
+    reach: Float[Tensor, "N N"]
+    decay: Float[Tensor, "N N"]
+    angles: Int[Tensor, "A 3"]
+    torsions: Int[Tensor, "T 4"]
+    at_angles: Int[Tensor, "A 9"]
+    at_torsions: Int[Tensor, "T 12"]
+
+    @staticmethod
+    def of(molecule: Molecule, device: torch.device, dtype: torch.dtype) -> "_Terms":
+        row = (molecule.numbers > 2).long() + (molecule.numbers > 10).long()
+        angles, torsions = bonded_angles(molecule.bonds), bonded_torsions(molecule.bonds)
+        constants = _REACH[row[:, None], row].to(device, dtype), _DECAY[row[:, None], row].to(device, dtype)
+        atoms = angles.to(device), torsions.to(device)
+        return _Terms(*constants, *atoms, _coordinates(angles).to(device), _coordinates(torsions).to(device))
+
+
 @dataclass(frozen=True, eq=False)
 class ModelHessian:
     """The guess for one molecule.
@@ -42,19 +71,10 @@ class ModelHessian:
     floor: float = 0.03
     stretch: float = 1.0
     torsion: float = 1.0
-    _reach: Float[Tensor, "N N"] = field(init=False, repr=False)
-    _decay: Float[Tensor, "N N"] = field(init=False, repr=False)
-    _angles: Int[Tensor, "A 3"] = field(init=False, repr=False)
-    _torsions: Int[Tensor, "T 4"] = field(init=False, repr=False)
+    _known: dict[tuple[torch.device, torch.dtype], _Terms] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self, above_zero=["floor", "stretch", "torsion"])
-        numbers = self.molecule.numbers
-        row = (numbers > 2).long() + (numbers > 10).long()
-        object.__setattr__(self, "_reach", _REACH[row[:, None], row])
-        object.__setattr__(self, "_decay", _DECAY[row[:, None], row])
-        object.__setattr__(self, "_angles", bonded_angles(self.molecule.bonds))
-        object.__setattr__(self, "_torsions", bonded_torsions(self.molecule.bonds))
 
     @classmethod
     def for_descent(cls, molecule: Molecule) -> "ModelHessian":
@@ -68,37 +88,43 @@ class ModelHessian:
 
     def __call__(self, positions: Positions) -> Float[Tensor, "B D D"]:
         """Return the guess, positive definite, eV/angstrom^2; positions in angstrom."""
-        size = 3 * positions.shape[1]
+        size, terms = 3 * positions.shape[1], self._terms(positions)
+        bends, turns = angle_rows(positions, terms.angles), torsion_rows(positions, terms.torsions)
         rows = torch.cat(
             [
-                _BEND**0.5 * _spread(angle_rows(positions, self._angles.to(positions.device)), self._angles, size),
-                (self.torsion * _TORSION) ** 0.5
-                * _spread(torsion_rows(positions, self._torsions.to(positions.device)), self._torsions, size),
+                _BEND**0.5 * _spread(bends, terms.at_angles, size),
+                (self.torsion * _TORSION) ** 0.5 * _spread(turns, terms.at_torsions, size),
             ],
             dim=1,
         )
         eye = torch.eye(size, dtype=positions.dtype, device=positions.device)
-        return self._stretches(positions) + rows.mT @ rows + self.floor * eye
+        return self._stretches(positions, terms) + rows.mT @ rows + self.floor * eye
 
-    def _stretches(self, positions: Positions) -> Float[Tensor, "B D D"]:
+    def _terms(self, positions: Positions) -> _Terms:
+        """Return the terms where the positions are; a copy to a device would make it wait at every call."""
+        key = positions.device, positions.dtype
+        if key not in self._known:
+            self._known[key] = _Terms.of(self.molecule, *key)
+        return self._known[key]
+
+    def _stretches(self, positions: Positions, terms: _Terms) -> Float[Tensor, "B D D"]:
         n_replicas, n_atoms, _ = positions.shape
         apart = positions[:, :, None] - positions[:, None]
         squared = (apart**2).sum(dim=-1)
         itself = torch.eye(n_atoms, dtype=torch.bool, device=positions.device)
-        strength = (
-            self.stretch
-            * _STRETCH
-            * torch.exp((self._decay.to(positions) * (self._reach.to(positions) ** 2 - squared)).clamp(max=1.0))
-        )
+        strength = self.stretch * _STRETCH * torch.exp((terms.decay * (terms.reach**2 - squared)).clamp(max=1.0))
         weight = strength.masked_fill(itself, 0.0) / squared.masked_fill(itself, 1.0).clamp(min=1e-6)
         blocks = weight[..., None, None] * apart[..., :, None] * apart[..., None, :]
         full = torch.where(itself[None, :, :, None, None], blocks.sum(dim=2)[:, :, None], -blocks)
         return full.permute(0, 1, 3, 2, 4).reshape(n_replicas, 3 * n_atoms, 3 * n_atoms)
 
 
-def _spread(rows: Float[Tensor, "B Q K 3"], atoms: Int[Tensor, "Q K"], size: int) -> Float[Tensor, "B Q D"]:
-    """Put the derivatives of terms at the places of their atoms."""
-    n_replicas, n_terms = rows.shape[:2]
-    places = (3 * atoms[:, :, None] + torch.arange(3)).reshape(n_terms, 3 * atoms.shape[1]).to(rows.device)
-    out = rows.new_zeros(n_replicas, n_terms, size)
-    return out.scatter_(2, places.expand(n_replicas, -1, -1), rows.reshape(n_replicas, n_terms, 3 * atoms.shape[1]))
+def _coordinates(atoms: Int[Tensor, "Q K"]) -> Int[Tensor, "Q C"]:
+    """Return the numbers of the coordinates of some atoms."""
+    return (3 * atoms[:, :, None] + torch.arange(3)).reshape(len(atoms), 3 * atoms.shape[1])
+
+
+def _spread(rows: Float[Tensor, "B Q K 3"], places: Int[Tensor, "Q C"], size: int) -> Float[Tensor, "B Q D"]:
+    """Put the derivatives of terms at the places of their coordinates."""
+    out = rows.new_zeros(*rows.shape[:2], size)
+    return out.scatter_(2, places.expand(len(rows), -1, -1), rows.flatten(2))

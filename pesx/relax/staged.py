@@ -10,7 +10,7 @@ from pesx.protocols import Stepper
 from pesx.relax.fire import Fire
 from pesx.relax.lbfgs import Lbfgs
 from pesx.state import Evaluation, fmax, put_rows, take_rows
-from pesx.typing import Mask, Positions
+from pesx.typing import Index, Mask, Positions
 
 _BACK = 10.0
 """How far over the switch forces must grow to go back: far enough that no replica changes back and forth."""
@@ -72,19 +72,21 @@ class Staged:
         starts_rough = state.is_fine & (largest > _BACK * self.switch)
         is_fine = (state.is_fine & ~starts_rough) | starts_fine
         # All that the host has to know, in one look: each would make a device wait.
-        flags = torch.stack([starts_rough.any(), starts_fine.any(), ~is_fine.any(), is_fine.all()])
-        some_start_rough, some_start_fine, none_is_fine, all_are_fine = flags.tolist()
+        counts = torch.stack([starts_rough.sum(), starts_fine.sum(), (~is_fine).sum()])
+        n_start_rough, n_start_fine, n_rough = counts.tolist()
         rough, fine = state.rough, state.fine
-        if some_start_rough:
+        if n_start_rough:
             rough = _restarted(self.rough, rough, starts_rough, state.positions)
-        if some_start_fine:
+        if n_start_fine:
             fine = _restarted(self.fine, fine, starts_fine, state.positions)
-        if none_is_fine:
+        if n_rough == len(is_fine):
             rough = self.rough.step(rough, now)
-        elif all_are_fine:
+        elif n_rough == 0:
             fine = self.fine.step(fine, now)
         else:
-            rough, fine = _advanced(self.rough, rough, ~is_fine, now), _advanced(self.fine, fine, is_fine, now)
+            order = is_fine.long().argsort(stable=True)
+            rough = _advanced(self.rough, rough, order[:n_rough], now)
+            fine = _advanced(self.fine, fine, order[n_rough:], now)
         positions = torch.where(is_fine[:, None, None], fine.positions, rough.positions)
         return StagedState(positions=positions, is_fine=is_fine, rough=rough, fine=fine)
 
@@ -94,6 +96,6 @@ def _restarted(relaxer: Stepper[Any], state: Any, rows: Mask, positions: Positio
     return put_rows(state, rows, relaxer.init(positions[rows]))
 
 
-def _advanced(relaxer: Stepper[Any], state: Any, rows: Mask, now: Evaluation) -> Any:
+def _advanced(relaxer: Stepper[Any], state: Any, rows: Index, now: Evaluation) -> Any:
     """Return the state with some rows one step on."""
     return put_rows(state, rows, relaxer.step(take_rows(state, rows), take_rows(now, rows)))

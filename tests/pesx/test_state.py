@@ -1,8 +1,9 @@
 from dataclasses import dataclass
 
+import pytest
 import torch
 
-from pesx.state import Evaluation, cat_rows, flatten, fmax, put_rows, take_rows, unflatten
+from pesx.state import Evaluation, cat_rows, flatten, fmax, put_rows, take_rows, to_cpu, unflatten
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,19 @@ def test_flatten_and_unflatten_are_inverse() -> None:
 def test_fmax_is_the_largest_norm_of_an_atom() -> None:
     forces = torch.tensor([[[3.0, 4.0, 0.0], [1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0], [0.0, -2.0, 0.0]]])
     assert fmax(forces).tolist() == [5.0, 2.0]
+
+
+def test_a_mask_has_as_many_rows_as_what_it_masks() -> None:
+    mask = torch.tensor([True, False, True])
+    assert take_rows(nested(3), mask).number.tolist() == [0, 2]
+    assert put_rows(nested(3), mask, nested(2, start=5.0)).number.tolist() == [5, 1, 6]
+    with pytest.raises(IndexError, match="over 4 rows, came one of 3"):
+        take_rows(nested(4), mask)
+    with pytest.raises(IndexError, match="over 4 rows, came one of 3"):
+        put_rows(nested(4), mask, nested(2))
+
+
+def test_all_of_a_value_goes_to_the_cpu() -> None:
+    moved = to_cpu(nested(3))
+    assert moved.number.device.type == moved.inner.forces.device.type == "cpu"
+    assert moved.number.tolist() == [0, 1, 2]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pesx.chemistry.read import read_molecule
+from pesx.explore.bench import LocalBench
 from pesx.explore.exploration import Exploration, Sizes, local_bench, walkers_for
 from pesx.explore.ledger import Ledger
 from pesx.explore.presets import cluster_parts, surface_parts
@@ -40,6 +41,30 @@ def test_all_minima_of_a_small_cluster_are_found(tmp_path: Path, method: str) ->
         )
         assert float(minima.fmax.max()) < 1e-7
         assert float(minima.lowest_curvature.min()) > 0.1
+
+
+def test_what_waits_to_be_checked_when_the_run_ends_is_checked_then(tmp_path: Path) -> None:
+    molecule = read_molecule("LJ7")
+    parts, archive = cluster_parts(LennardJones(), molecule, mirror="merge")
+    bench = LocalBench(
+        parts.stages,
+        molecule.positions,
+        n_slots=SIZES.n_slots,
+        n_polishing=SIZES.n_walkers,
+        n_checking=10**6,
+        dtype=torch.float64,
+    )
+    with RunStore.create(tmp_path, molecule) as store:
+        search = Exploration(
+            parts, SIZES, archive=archive, ledger=Ledger(store), template=molecule.positions, bench=bench
+        )
+        # So few steps that nothing was ever checked before the end.
+        search.run(Stop(n_minima=100, max_quenches=1))
+        assert not search._open
+        assert bench.take_checked() is None
+        assert len(store.minima()) >= 1
+        search.run(Stop(n_minima=4, max_quenches=3000))
+        assert len(store.minima()) >= 4
 
 
 def test_every_quench_is_on_record_and_adds_up(tmp_path: Path) -> None:

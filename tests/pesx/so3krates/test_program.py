@@ -6,10 +6,9 @@ import pytest
 import torch
 from ase.build import molecule as ase_molecule
 
-from pesx.errors import ConfigError
 from pesx.so3krates.graph import replicas
 from pesx.so3krates.model import So3krates, So3kratesSettings, with_baseline
-from pesx.so3krates.program import Reading, So3kratesProgram, check_precision
+from pesx.so3krates.program import Reading, So3kratesProgram
 
 ETHANOL = ase_molecule("CH3CH2OH")
 NUMBERS = torch.tensor(ETHANOL.numbers)
@@ -35,6 +34,12 @@ def expected(model, positions, numbers=NUMBERS, level=0, **electrons):
     cutoff = max(part.cutoff for part in model.settings.parts())
     energy = model(replicas(numbers, moved, cutoff, **electrons), level)
     return energy.detach(), -torch.autograd.grad(energy.sum(), moved)[0]
+
+
+def test_an_empty_batch_stays_empty():
+    energy, forces = So3kratesProgram(network(), NUMBERS)(geometries(2)[:0])
+    assert energy.shape == (0,)
+    assert forces.shape == (0, 9, 3)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +144,17 @@ def test_it_works_where_gradients_are_switched_off():
     assert torch.equal(found[1], known[1])
 
 
-def test_rounded_products_are_refused():
-    check_precision()
-    torch.set_float32_matmul_precision("high")
-    try:
-        with pytest.raises(ConfigError, match="came the precision 'high'"):
-            check_precision()
-    finally:
-        torch.set_float32_matmul_precision("highest")
+@pytest.mark.parametrize(
+    "ask", ["torch.set_float32_matmul_precision('high')", "torch.backends.fp32_precision = 'tf32'"]
+)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_rounded_products_are_refused(ask, device):
+    # In a process of its own: torch cannot take back to "none" what was said once.
+    lines = ["import torch", "from pesx.so3krates.program import check_precision"]
+    lines += [f"check_precision(torch.device('{device}'))", ask, f"check_precision(torch.device('{device}'))"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=120)
+    told = done.stderr.splitlines()[-1]
+    assert "ConfigError: Expected matrix products in full float32, came the precision 'tf32'" in told
 
 
 WITHOUT = """
@@ -171,12 +179,27 @@ def test_without_a_compiler_the_plain_program_stays():
     assert done.stdout.startswith("plain, as the compiler failed")
 
 
-def test_compiled_forces_that_differ_are_not_used(monkeypatch):
+@pytest.mark.parametrize(("energy", "forces"), [(1.0, 1.1), (1.1, 1.0), (1.0, float("nan")), (float("nan"), 1.0)])
+def test_a_compiled_program_that_gives_something_else_is_not_used(monkeypatch, energy, forces):
     model, positions = network(), geometries(2)
     program = So3kratesProgram(model, NUMBERS, compiles=True)
-    monkeypatch.setattr(torch, "compile", lambda run, **_: lambda *given: (run(*given)[0], 1.1 * run(*given)[1]))
+
+    def wrong(run, **_):
+        return lambda *given: (energy * run(*given)[0], forces * run(*given)[1])
+
+    monkeypatch.setattr(torch, "compile", wrong)
     torch.testing.assert_close(program(positions), expected(model, positions), rtol=1e-12, atol=1e-11)
-    assert program.how.startswith("plain, as compiled forces were off by 1.0e-01")
+    assert program.how == "plain, as the compiled program gave something else"
+
+
+def test_nothing_is_compiled_before_there_are_forces_to_compare(monkeypatch):
+    model, asked = network(), []
+    program = So3kratesProgram(model, NUMBERS, compiles=True)
+    monkeypatch.setattr(torch, "compile", lambda run, **_: (asked.append(1), run)[1])
+    program(torch.full((2, 9, 3), torch.nan, dtype=torch.float64))
+    assert (program.how, asked) == ("plain", [])
+    program(geometries(2))
+    assert (program.how, asked) == ("compiled", [1])
 
 
 @pytest.mark.slow
