@@ -65,7 +65,7 @@ class Sizes:
         dtype: Of the rough batch.
         device: Of both batches.
         has_ladder: Whether walkers on neighbouring temperatures exchange minima.
-        commit_every: Least time between two writes, seconds.
+        commit_every: Least time between two writes, seconds; 0 for one after every round.
     """
 
     n_walkers: int
@@ -109,7 +109,6 @@ class Exploration:
         self._open: list[_Verdict] = []
         self._elapsed_before = 0.0
         self._started = time.monotonic()
-        self._committed = time.monotonic()
         self._is_interrupted = False
         saved = ledger.restore(archive)
         if saved:
@@ -137,7 +136,7 @@ class Exploration:
                 self._fill()
                 self.bench.advance()
                 self._collect()
-                if time.monotonic() - self._committed > self.sizes.commit_every:
+                if self.ledger.is_due(self.sizes.commit_every):
                     self.commit()
                 progress = self.progress()
                 reason = stop.reason(progress) or (INTERRUPTED if self._is_interrupted else None)
@@ -171,7 +170,6 @@ class Exploration:
     def commit(self) -> None:
         """Write all results and the state they belong to, in one transaction."""
         self.ledger.commit(self._snapshot())
-        self._committed = time.monotonic()
 
     def _fill(self) -> None:
         """Let waiting walkers hop, as many as there are free slots."""

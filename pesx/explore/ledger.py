@@ -1,5 +1,6 @@
 """The record of a search: buffers what happened, and writes it together with the state it led to."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from pesx.state import Found, Minima
 from pesx.typing import Index, Mask, PerReplica, Tensor
 
 _ENGINE = "engine"
+
+_WRITING = 0.05
+"""Share of the time that may go into writing."""
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Ledger:
         self._buffer = _Buffer()
         self.n_quenches = 0
         self.n_since_new = 0
+        self._ended, self._took = time.monotonic(), 0.0
         self.outcomes: Counter[int] = Counter()
 
     def restore(self, archive: MinimaArchive) -> dict[str, Tensor]:
@@ -116,7 +121,7 @@ class Ledger:
 
     def commit(self, state: dict[str, Tensor]) -> None:
         """Write everything noted and the engine's state, all or nothing."""
-        buffer = self._buffer
+        buffer, begin = self._buffer, time.monotonic()
         with self._store.transaction():
             if buffer.quenches:
                 self._store.add_quenches(Quenches(*(np.array(column) for column in zip(*buffer.quenches, strict=True))))
@@ -136,6 +141,17 @@ class Ledger:
                 {_ENGINE: save({name: tensor.detach().cpu().clone() for name, tensor in state.items()})}
             )
         self._buffer = _Buffer()
+        self._ended = time.monotonic()
+        self._took = self._ended - begin
+
+    def is_due(self, every: float) -> bool:
+        """Return whether it is time for the next commit.
+
+        Args:
+            every: Least time between two, seconds; 0 for one whenever asked. It is longer where writing takes long, as the
+                state of hundreds of replicas does.
+        """
+        return time.monotonic() - self._ended > (max(every, self._took / _WRITING) if every else 0.0)
 
 
 def _stored(rows: list[tuple[object, ...]]) -> StoredMinima:

@@ -105,3 +105,28 @@ def test_a_commit_that_fails_keeps_what_was_noted(tmp_path: Path) -> None:
         store._connection.execute("PRAGMA max_page_count = 1000000")
         ledger.commit(STATE)
         assert store.n_quenches == len(OUTCOMES)
+
+
+def test_a_commit_is_due_after_a_while_and_later_where_writing_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("pesx.explore.ledger.time.monotonic", lambda: now[0])
+    with RunStore.create(tmp_path, MOLECULE) as store:
+        ledger = Ledger(store)
+        ledger.commit(STATE)
+        now[0] += 0.5
+        assert not ledger.is_due(1.0)
+        assert ledger.is_due(0.0)
+        now[0] += 0.6
+        assert ledger.is_due(1.0)
+
+        def slow(_: dict[str, bytes]) -> None:
+            now[0] += 0.3
+
+        monkeypatch.setattr(store, "save_state", slow)
+        ledger.commit(STATE)
+        now[0] += 5.9
+        assert not ledger.is_due(1.0)
+        now[0] += 0.2
+        assert ledger.is_due(1.0)
