@@ -36,7 +36,7 @@ ENOUGH = 1.0
 def wait(device: str) -> None:
     """Wait until the device has done all that it was told."""
     if device != "cpu":
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
 
 
 def per_second(call: Any, device: str) -> float:
@@ -61,7 +61,7 @@ def peak(device: str) -> float:
 def megabytes(device: str) -> float:
     """Return the most memory taken so far."""
     if device != "cpu":
-        return torch.cuda.max_memory_allocated() / 1e6
+        return torch.cuda.max_memory_allocated(device) / 1e6
     return largest_memory()
 
 
@@ -71,7 +71,7 @@ def evaluations(n_residues: int, n_replicas: int, limit: float, arguments: argpa
     molecule = peptide(n_residues)
     potential = LearnedPotential(checkpoint.load()[0], molecule.numbers, device=device, compiles=arguments.compile)
     if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(device)
     noise = torch.randn(n_replicas, molecule.n_atoms, 3, generator=torch.Generator().manual_seed(arguments.seed))
     moved = (molecule.positions.float() + NOISE * noise).to(device)
     rate = n_replicas * per_second(lambda: potential(moved), device)

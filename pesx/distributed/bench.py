@@ -187,7 +187,7 @@ class RayBench:
         return cat_rows(polished) if polished else None
 
     def finish_checks(self) -> None:
-        """Do nothing: what waits at the workers is theirs to finish."""
+        """Do nothing: workers check what they are told to at once, all of a round together."""
 
     def take_checked(self) -> Checked | None:
         """Return those that were checked."""

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 
 from pesx.errors import WrongFolderError
-from pesx.explore.bench import LocalBench, Stages, checked_together
+from pesx.explore.bench import LocalBench, Stages
 from pesx.explore.presets import cluster_stages, molecule_stages, surface_stages
 from pesx.molecule import Molecule
 from pesx.protocols import Potential
@@ -80,7 +80,6 @@ class BenchPlan:
             self.potential.molecule.positions,
             n_slots=self.n_slots,
             n_polishing=2 * self.n_slots,
-            n_checking=checked_together(self.n_slots, self.potential.device),
             dtype=self.dtype,
             device=self.potential.device,
         )

@@ -117,7 +117,7 @@ class Bench(Protocol):
         ...
 
     def finish_checks(self) -> None:
-        """Let those that are here not wait for others any longer."""
+        """Check at the next look what waits to be checked, however little it is."""
         ...
 
     def advance(self) -> None:
@@ -240,7 +240,8 @@ class LocalBench:
 
     def finish_checks(self) -> None:
         """See :class:`Bench`."""
-        self._n_looks = PATIENCE
+        if self._to_check:
+            self._n_looks = PATIENCE
 
     def advance(self) -> None:
         """Make a few steps."""
@@ -268,8 +269,9 @@ class LocalBench:
         is_idle = not (self.slots.n_busy or self.polishing.n_busy)
         if n_waiting < self._n_checking and self._n_looks < PATIENCE and not is_idle:
             return None
-        waiting, self._to_check, self._n_looks = cat_rows(self._to_check), [], 0
+        waiting = cat_rows(self._to_check)
         found = self.stages.modes(waiting.positions.to(self._rough.device))
+        self._to_check, self._n_looks = [], 0
         self._n_mode_evaluations += int(found.n_evaluations.sum())
         return Checked(waiting.walker, to_cpu(found))
 

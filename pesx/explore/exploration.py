@@ -139,10 +139,11 @@ class Exploration:
                 if self.ledger.is_due(self.sizes.commit_every):
                     self.commit()
                 progress = self.progress()
-                reason = stop.reason(progress) or (INTERRUPTED if self._is_interrupted else None)
-                if reason is not None:
+                ended = stop.reason(progress) or (INTERRUPTED if self._is_interrupted else None)
+                if ended is not None:
                     self._finish_checks()
                     progress = self.progress()
+                reason = ended
                 if on_progress is not None:
                     on_progress(progress)
         finally:

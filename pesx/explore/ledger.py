@@ -21,6 +21,9 @@ _ENGINE = "engine"
 _WRITING = 0.05
 """Share of the time that may go into writing."""
 
+_LONGEST = 30.0
+"""Longest pause that a slow write asks for, seconds: a disk may stall once."""
+
 
 @dataclass
 class _Buffer:
@@ -149,9 +152,10 @@ class Ledger:
 
         Args:
             every: Least time between two, seconds; 0 for one whenever asked. It is longer where writing takes long, as the
-                state of hundreds of replicas does.
+                state of hundreds of replicas does, but not by more than :data:`_LONGEST`.
         """
-        return time.monotonic() - self._ended > (max(every, self._took / _WRITING) if every else 0.0)
+        pause = max(every, min(self._took / _WRITING, _LONGEST)) if every else 0.0
+        return time.monotonic() - self._ended > pause
 
 
 def _stored(rows: list[tuple[object, ...]]) -> StoredMinima:

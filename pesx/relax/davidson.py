@@ -1,10 +1,11 @@
-"""The lowest internal mode from some twenty products with the Hessian, instead of the 3N that make the whole of it.
+"""The lowest internal mode from some thirty products with the Hessian, instead of the 3N that make the whole of it.
 
 Davidson 1975, doi:10.1016/0021-9991(75)90065-0: the mode is sought in a small space of directions, which grows by the
 residual of the best one so far, seen through the inverse of a guess of the Hessian.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -44,7 +45,7 @@ class HasProducts(Protocol):
         """Return the map from directions to the products of the Hessians at these positions with them.
 
         A product is in eV/angstrom^2 for a direction without unit, and has its dtype; positions in angstrom. It should be
-        good to 1e-4 for a direction of length 1; in what precision it is made is up to the potential.
+        good to 1e-5 for soft directions of length 1; in what precision it is made is up to the potential.
         """
         ...
 
@@ -57,7 +58,7 @@ def lowest_modes(
     *,
     masses: Float[Tensor, "N"] | None = None,
     margin: float = 2e-4,
-    tolerance: float = 1e-3,
+    tolerance: float = 3e-5,
     most_products: int = 40,
 ) -> Modes:
     """Return whether free structures have a negative mode, and their lowest; compare :func:`pesx.relax.modes.modes`.
@@ -72,7 +73,8 @@ def lowest_modes(
         guess: Of the Hessian.
         masses: Atomic masses, u; for ``log_product``.
         margin: eV/angstrom^2.
-        tolerance: Norm of the residual at which a mode counts as found, eV/angstrom^2; the eigenvalue is much better.
+        tolerance: Norm of the residual at which a mode counts as found, eV/angstrom^2. It has to be small beside what the
+            softest two curvatures differ by: at 1e-3 the second was taken for the lowest in 1 of 121 minima of Ac-Ala3-NHMe.
         most_products: Products tried for each structure.
     """
     positions = positions.double()
@@ -91,7 +93,8 @@ def lowest_modes(
     is_doubtful = ~(is_settled & (lowest.abs() > margin))
     if is_doubtful.any():
         exact = modes(potential, positions[is_doubtful], masses=masses, tolerance=0.0)
-        found = put_rows(found, is_doubtful, exact)
+        spent = exact.n_evaluations + found.n_evaluations[is_doubtful]
+        found = put_rows(found, is_doubtful, replace(exact, n_evaluations=spent))
     return found
 
 

@@ -5,6 +5,7 @@ move a tensor fails here as it would there. For the tests only; the device is ca
 """
 
 import sys
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 _setup_privateuseone_for_python_backend("aside")
 DEVICE = torch.device("aside:0")
+PRODUCTS = ("aten.mm.", "aten.addmm.", "aten.bmm.")
+seen: Counter[str] = Counter()
 
 
 class Aside(torch.Tensor):
@@ -62,6 +65,7 @@ def _call(func: Any, args: Any, kwargs: Any) -> Any:
             raise RuntimeError(
                 f"{name} got tensors of two devices; one of shape {tuple(strange[0].shape)} is on the CPU."
             )
+    seen[name] += is_there
     goes_there = is_there if asked is None else torch.device(asked).type == DEVICE.type
     if asked is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
@@ -110,8 +114,11 @@ def main(words: list[str]) -> int:
         assert (there + there).cpu().tolist() == [2.0, 2.0]
         with pytest.raises(RuntimeError, match="two devices"):
             there + here
+        seen.clear()
         code = command(words)
     del kept
+    n_products = sum(count for name, count in seen.items() if name.startswith(PRODUCTS))
+    assert n_products > 100, f"the network was not there: {n_products} products of matrices"
     return code
 
 

@@ -1,17 +1,18 @@
 """Every command that takes ``--device`` keeps its tensors there, as far as that shows without a GPU."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch.utils.backend_registration
 
 SCRIPT = Path(__file__).with_name("other_device.py")
 DIPEPTIDE = "CC(=O)N[C@@H](C)C(=O)NC"
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("torch.utils.backend_registration") is None, reason="torch without devices made in Python"
+    not hasattr(torch.utils.backend_registration, "_setup_privateuseone_for_python_backend"),
+    reason="torch without devices made in Python",
 )
 
 

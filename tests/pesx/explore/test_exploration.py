@@ -1,15 +1,17 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load
 
 from pesx.chemistry.read import read_molecule
 from pesx.explore.bench import LocalBench
 from pesx.explore.exploration import Exploration, Sizes, local_bench, walkers_for
 from pesx.explore.ledger import Ledger
 from pesx.explore.presets import cluster_parts, surface_parts
-from pesx.explore.stop import Stop
+from pesx.explore.stop import Progress, Stop
 from pesx.landscape.store import RunStore
 from pesx.molecule import Molecule
 from pesx.outcome import Outcome
@@ -43,28 +45,56 @@ def test_all_minima_of_a_small_cluster_are_found(tmp_path: Path, method: str) ->
         assert float(minima.lowest_curvature.min()) > 0.1
 
 
-def test_what_waits_to_be_checked_when_the_run_ends_is_checked_then(tmp_path: Path) -> None:
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[tuple[Exploration, RunStore]]:
+    """A search whose polished ends wait for each other to be checked."""
     molecule = read_molecule("LJ7")
     parts, archive = cluster_parts(LennardJones(), molecule, mirror="merge")
-    bench = LocalBench(
-        parts.stages,
-        molecule.positions,
-        n_slots=SIZES.n_slots,
-        n_polishing=SIZES.n_walkers,
-        n_checking=10**6,
-        dtype=torch.float64,
-    )
+    sizes = {"n_slots": SIZES.n_slots, "n_polishing": SIZES.n_walkers, "n_checking": 10**6}
+    bench = LocalBench(parts.stages, molecule.positions, dtype=torch.float64, **sizes)  # type: ignore[arg-type]
     with RunStore.create(tmp_path, molecule) as store:
-        search = Exploration(
-            parts, SIZES, archive=archive, ledger=Ledger(store), template=molecule.positions, bench=bench
+        ledger = Ledger(store)
+        yield (
+            Exploration(parts, SIZES, archive=archive, ledger=ledger, template=molecule.positions, bench=bench),
+            store,
         )
-        # So few steps that nothing was ever checked before the end.
-        search.run(Stop(n_minima=100, max_quenches=1))
-        assert not search._open
-        assert bench.take_checked() is None
-        assert len(store.minima()) >= 1
-        search.run(Stop(n_minima=4, max_quenches=3000))
-        assert len(store.minima()) >= 4
+
+
+def test_what_waits_to_be_checked_when_the_run_ends_is_checked_then(waiting: tuple[Exploration, RunStore]) -> None:
+    search, store = waiting
+    before = []
+
+    def end_while_some_wait(_: Progress) -> None:
+        if search._open:
+            before.append(len(store.minima()))
+            search.interrupt()
+
+    search.run(Stop(n_minima=100, max_quenches=3000), end_while_some_wait)
+    assert before[0] == 0
+    assert not search._open
+    assert len(store.minima()) >= 1
+
+
+def test_an_interrupt_in_the_last_checks_writes_no_half_round(
+    waiting: tuple[Exploration, RunStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, store = waiting
+    record = search.ledger.record
+
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    def end_while_some_wait(_: Progress) -> None:
+        if search._open:
+            monkeypatch.setattr(search.ledger, "record", interrupted)
+            search.interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        search.run(Stop(n_minima=100, max_quenches=3000), end_while_some_wait)
+    monkeypatch.setattr(search.ledger, "record", record)
+    saved = load(store.state()["engine"])
+    assert store.n_quenches == len(store.minima()) == 0
+    assert not saved["walkers/energy"].isfinite().any()
 
 
 def test_every_quench_is_on_record_and_adds_up(tmp_path: Path) -> None:
