@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,9 @@ def test_an_address_where_nothing_answers_is_said(address: str) -> None:
 def test_a_worker_of_another_machine_joins_by_address(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     head = ["--head", f"--node-ip-address={HEAD}", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false"]
+    # A folder of its own, or other sessions would take this cluster for theirs; a short one, as sockets have to fit in.
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))
+    head += [f"--temp-dir={folder}"]
     other = [f"--address={HEAD}:{PORT}", f"--node-ip-address={OTHER}", "--num-cpus=1"]
     search = [sys.executable, "-m", "pesx", "explore", "--molecule", "LJ7", "--potential", "lennard-jones"]
     search += ["--n-minima", "4", "--ray", f"{HEAD}:{PORT}", "--workers", "1", "--out", str(tmp_path / "run")]
@@ -106,6 +110,7 @@ def test_a_worker_of_another_machine_joins_by_address(tmp_path: Path) -> None:
         done = subprocess.run(
             ["ip", "netns", "exec", a, *search], env=OUTSIDE, capture_output=True, text=True, timeout=120
         )
+    shutil.rmtree(folder, ignore_errors=True)
     assert done.returncode == 0, done.stderr + done.stdout
     with RunStore.read(tmp_path / "run") as store:
         assert len(store.minima()) >= 4
