@@ -99,7 +99,7 @@ def test_an_address_where_nothing_answers_is_said(address: str) -> None:
 def test_a_worker_of_another_machine_joins_by_address(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     head = ["--head", f"--node-ip-address={HEAD}", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false"]
-    # A folder of its own, or other sessions would take this cluster for theirs; a short one, as sockets have to fit in.
+    # A folder of its own, or others would take this cluster for theirs; a short one, as sockets have to fit in.
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
     head += [f"--temp-dir={folder}"]
     other = [f"--address={HEAD}:{PORT}", f"--node-ip-address={OTHER}", "--num-cpus=1"]
