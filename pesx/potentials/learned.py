@@ -177,7 +177,7 @@ class LearnedPotential:
         self._check(positions)
         if self._way != "network":
             return self._forward_products(positions.double())
-        return self._backward_products(positions.float())
+        return self._backward_products(positions)
 
     def _central_differences(self, row: Float[Tensor, "N 3"]) -> Float[Tensor, "D D"]:
         shift = HESSIAN_STEP * torch.eye(row.numel(), dtype=row.dtype, device=row.device).view(-1, *row.shape)

@@ -63,9 +63,9 @@ def lowest_modes(
 ) -> Modes:
     """Return whether free structures have a negative mode, and their lowest; compare :func:`pesx.relax.modes.modes`.
 
-    An estimate is never below the lowest eigenvalue, so a negative one proves a negative
-    mode; ``n_negative`` is then 1, however many there are. Structures whose estimate lies within the margin or does not
-    settle are looked at again with their whole Hessian in float64. Only those have a ``log_product``, the others NaN.
+    An estimate is never below the lowest eigenvalue, so a negative one proves a negative mode; ``n_negative`` is then
+    1, however many there are. Structures whose estimate lies within the margin or does not settle are looked at again
+    with their whole Hessian in float64. Only those have a ``log_product``, the others NaN.
 
     Args:
         potential: Bound to the molecule.

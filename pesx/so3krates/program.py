@@ -31,7 +31,7 @@ ENERGY_AGREEMENT = 1e-3
 """The same for energies, eV."""
 
 Pairs = tuple[Int[Tensor, "P"], Int[Tensor, "P"]]
-Run = Callable[[Positions, Pairs], tuple[Energies, Forces]]
+Evaluate = Callable[[Positions, Pairs], tuple[Energies, Forces]]
 
 
 class So3kratesProgram:
@@ -71,7 +71,7 @@ class So3kratesProgram:
             first, second = torch.triu_indices(len(numbers), len(numbers), offset=1, device=numbers.device)
         self._ends = first, second
         self._pairs_per_row: float | None = None
-        self._run: Run = self._energy_and_forces
+        self._run: Evaluate = self._energy_and_forces
         self._must_compile, self._lock = compiles, threading.Lock()
         self.how, self.n_reruns = "plain", 0
 
@@ -166,7 +166,7 @@ class So3kratesProgram:
         if not (expected[1].isfinite() & (expected[1] != 0.0)).any():
             return
         self._must_compile = False
-        run: Run = torch.compile(self._energy_and_forces_to_compile, dynamic=True, fullgraph=True)
+        run: Evaluate = torch.compile(self._energy_and_forces_to_compile, dynamic=True, fullgraph=True)
         try:
             found = run(positions, pairs)
         except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as error:

@@ -85,7 +85,7 @@ def stationary(potential: Potential, start: Tensor, *, is_saddle: bool, enough: 
 
 def connects(potential: LearnedPotential, saddle: Tensor) -> bool:
     """Return whether the saddle has one negative mode and lies between cis and trans."""
-    found = modes(potential, saddle[None], second=hessian(potential, saddle[None]))
+    found = modes(potential, saddle[None])
     if int(found.n_negative[0]) != 1:
         return False
     sides = [stationary(potential, saddle + sign * ASIDE * found.direction[0], is_saddle=False) for sign in (-1, 1)]
